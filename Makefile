@@ -1,0 +1,100 @@
+# Deep Learning Toolbox. `make help` lists the targets; everything they make lies in build/.
+# A file Makefile.local, if present, may override the variables.
+-include Makefile.local
+
+SHELL := /bin/bash
+BUILD := $(CURDIR)/build
+PLUGINS := $(BUILD)/plugins
+# The Python that QGIS embeds (Debian and Ubuntu); also the base of the worker's environment.
+PYTHON ?= /usr/bin/python3
+WORKER_ENVIRONMENT := $(BUILD)/home
+SAMPLE := $(BUILD)/sample
+PROFILES := $(BUILD)/profiles
+
+export DEEP_LEARNING_TOOLBOX_HOME := $(WORKER_ENVIRONMENT)
+export DEEP_LEARNING_TOOLBOX_SAMPLE := $(SAMPLE)
+export QGIS_PLUGINPATH := $(PLUGINS)
+export PYTHONPATH := $(PLUGINS)
+export PYTHONNOUSERSITE := 1
+
+ENVIRONMENT := $(PYTHON) -m deep_learning_toolbox.backend.runtime.environment
+# Runs a command as a private, windowless QGIS.
+HEADLESS := QT_QPA_PLATFORM=offscreen QGIS_CUSTOM_CONFIG_PATH=$(BUILD)/qgis-config
+WORKER_PYTHON = $(shell $(ENVIRONMENT) find)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup qgis link environment sample demo test test-backend test-qgis install package run bench bench-accuracy lint screenshots clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: qgis link environment sample ## QGIS, the worker's environment and the sample scene (idempotent)
+
+qgis:
+	@demo/install_qgis.sh
+
+link: $(PLUGINS)/deep_learning_toolbox
+
+$(PLUGINS)/deep_learning_toolbox:
+	@mkdir -p $(PLUGINS) && ln -sfn $(CURDIR) $@
+
+environment: qgis link
+	@$(ENVIRONMENT) build
+
+sample: $(SAMPLE)/.complete
+
+$(SAMPLE)/.complete: demo/sample.txt | qgis
+	@rm -rf $(SAMPLE) && mkdir -p $(SAMPLE)
+	@$(PYTHON) -m pip install --quiet --no-deps --target $(SAMPLE) -r demo/sample.txt
+	@touch $@
+
+$(BUILD)/bench/.complete: benchmarks/requirements.txt | qgis
+	@$(PYTHON) -m venv --clear $(BUILD)/bench
+	@$(BUILD)/bench/bin/pip install --quiet -r benchmarks/requirements.txt
+	@touch $@
+
+$(BUILD)/qgis-tests/.complete: tests/qgis/requirements.txt | qgis
+	@$(PYTHON) -m venv --clear --system-site-packages $(BUILD)/qgis-tests
+	@$(BUILD)/qgis-tests/bin/pip install --quiet -r tests/qgis/requirements.txt
+	@touch $@
+
+demo: setup $(BUILD)/bench/.complete ## the whole chain on a real Landsat scene, ends with a map picture
+	@$(HEADLESS) $(PYTHON) demo/run.py --sample $(SAMPLE) --output $(BUILD)/demo --bench-python $(BUILD)/bench/bin/python
+
+test: test-backend test-qgis ## all tests: the backend's in the worker's Python, the plugin's in real QGIS
+
+test-backend: setup
+	@$(ENVIRONMENT) build --extra test
+	$(WORKER_PYTHON) -m pytest -q tests/backend
+
+test-qgis: setup $(BUILD)/qgis-tests/.complete
+	$(HEADLESS) $(BUILD)/qgis-tests/bin/python -m pytest -q tests/qgis
+
+run: setup ## QGIS with the plugin and the demo project (run `make demo` first)
+	@$(PYTHON) demo/profile.py $(PROFILES)
+	@qgis --nologo --profiles-path $(PROFILES) $(wildcard $(BUILD)/demo/demo.qgz)
+
+install: ## put the plugin into your own QGIS profile
+	@$(PYTHON) demo/install_plugin.py
+
+package: ## zip of HEAD for the plugin repository
+	@mkdir -p $(BUILD) && git archive --format=zip --prefix=deep_learning_toolbox/ -o $(BUILD)/deep_learning_toolbox.zip HEAD
+	@echo $(BUILD)/deep_learning_toolbox.zip
+
+bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in one run
+	@$(WORKER_PYTHON) benchmarks/inference_speed.py
+	@$(HEADLESS) $(PYTHON) benchmarks/qgis_start.py
+
+bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out polygons, three folds, beside a random forest
+	@$(HEADLESS) $(PYTHON) benchmarks/accuracy.py --sample $(SAMPLE) --output $(BUILD)/accuracy --bench-python $(BUILD)/bench/bin/python
+
+lint: environment ## ruff
+	@$(ENVIRONMENT) build --extra test
+	@$(WORKER_PYTHON) -m ruff check .
+
+screenshots: setup ## picture of a real QGIS window with the demo project, in build/screenshots
+	@$(PYTHON) demo/profile.py $(PROFILES)
+	@demo/screenshot.sh $(PROFILES) $(BUILD)/demo/demo.qgz $(BUILD)/screenshots
+
+clean: ## remove build/ (environment and sample, too)
+	rm -rf $(BUILD)

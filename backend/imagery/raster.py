@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reading a raster by windows, with one valid mask for all used bands.
+
+A pixel is valid when none of the used bands is nodata, NaN, infinite or masked there. Windows are rasterio's: column and row
+offset, width, height; they may reach beyond the raster, where everything is invalid.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.windows import Window
+
+from ..errors import ToolboxError
+
+METRES_PER_DEGREE = 111_320.0
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """What a raster is, without its pixels. Tuples hold one entry per band, band 1 first."""
+
+    source: str
+    width: int
+    height: int
+    count: int
+    dtype: str
+    crs_wkt: str | None
+    transform: Affine
+    nodata: tuple[float | None, ...]
+    band_names: tuple[str, ...]
+    wavelengths: tuple[float | None, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    block_shape: tuple[int, int]
+    is_geographic: bool
+    metres_per_unit: float
+
+    @property
+    def cell_size(self) -> tuple[float, float]:
+        """(x, y) cell size in units of the CRS, positive."""
+        return abs(self.transform.a), abs(self.transform.e)
+
+    @property
+    def gsd_m(self) -> float | None:
+        """Ground sample distance in metres, the mean of both directions (degrees: at the centre); None without CRS."""
+        if self.crs_wkt is None:
+            return None
+        x, y = self.cell_size
+        if not self.is_geographic:
+            return math.sqrt(x * y) * self.metres_per_unit
+        latitude = self.transform.f + self.transform.e * self.height / 2
+        return math.sqrt(x * y * max(math.cos(math.radians(latitude)), 1e-6)) * METRES_PER_DEGREE
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(xmin, ymin, xmax, ymax) in map units."""
+        x0, y0 = self.transform * (0, 0)
+        x1, y1 = self.transform * (self.width, self.height)
+        return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+def open_raster(source: str) -> rasterio.DatasetReader:
+    """An open dataset; raises ToolboxError when GDAL cannot read the source."""
+    try:
+        with warnings.catch_warnings():
+            # A raster without georeference is allowed; the algorithm has told the user.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(source)
+    except RasterioIOError as error:
+        raise ToolboxError(f"The raster {source} cannot be read ({error}); check that the file is there and whole.") from error
+
+
+def describe(source: str) -> RasterInfo:
+    """Properties of a raster.
+
+    Raises:
+        ToolboxError: Unreadable, without bands, with complex numbers, or rotated.
+    """
+    with open_raster(source) as dataset:
+        transform = dataset.transform
+        if dataset.count == 0:
+            raise ToolboxError(f"{source} has no bands; it may be a container, so choose one of its sub-datasets.")
+        if transform.b != 0 or transform.d != 0:
+            raise ToolboxError(f"{source} is rotated against its coordinate system; warp it first (Raster > Projections > Warp).")
+        if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+            raise ToolboxError(f"{source} holds complex numbers; compute an amplitude or intensity raster first.")
+        crs = dataset.crs
+        return RasterInfo(
+            source=source,
+            width=dataset.width,
+            height=dataset.height,
+            count=dataset.count,
+            dtype=str(np.result_type(*dataset.dtypes)),
+            crs_wkt=crs.to_wkt() if crs else None,
+            transform=transform,
+            nodata=tuple(dataset.nodatavals),
+            band_names=tuple(name or f"Band {band}" for band, name in enumerate(dataset.descriptions, start=1)),
+            wavelengths=tuple(_wavelength(dataset.tags(band)) for band in dataset.indexes),
+            scales=tuple(dataset.scales),
+            offsets=tuple(dataset.offsets),
+            block_shape=dataset.block_shapes[0],
+            is_geographic=bool(crs and crs.is_geographic),
+            metres_per_unit=crs.linear_units_factor[1] if crs and crs.is_projected else 1.0,
+        )
+
+
+def _wavelength(tags: dict[str, str]) -> float | None:
+    """Centre wavelength in micrometres from a band's metadata, in micrometres or nanometres; None when there is none."""
+    text = tags.get("wavelength") or tags.get("WAVELENGTH") or tags.get("CENTRAL_WAVELENGTH_UM")
+    try:
+        value = float(text) if text else 0.0
+    except ValueError:
+        return None
+    if value <= 0:
+        return None
+    return value / 1000 if value > 100 else value
+
+
+class RasterReader:
+    """Reads windows of some bands. Each thread opens its own reader. A context manager.
+
+    Attributes:
+        info: Properties of the raster.
+        bands: One-based numbers of the bands read, in this order.
+    """
+
+    def __init__(self, source: str, bands: Sequence[int] = ()) -> None:
+        self.info = describe(source)
+        self.bands = list(bands) or self._image_bands(source)
+        absent = [band for band in self.bands if not 1 <= band <= self.info.count]
+        if absent:
+            raise ToolboxError(f"{source} has {self.info.count} bands, so band {absent[0]} cannot be used; choose other bands.")
+        self._dataset = open_raster(source)
+        self._scale = np.array([self.info.scales[band - 1] for band in self.bands], np.float32)[:, None, None]
+        self._offset = np.array([self.info.offsets[band - 1] for band in self.bands], np.float32)[:, None, None]
+        self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
+
+    def __enter__(self) -> RasterReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._dataset.close()
+
+    @staticmethod
+    def _image_bands(source: str) -> list[int]:
+        """All bands but an alpha band, which says what is valid and is not imagery."""
+        with open_raster(source) as dataset:
+            return [band for band, kind in zip(dataset.indexes, dataset.colorinterp, strict=True) if kind != ColorInterp.alpha]
+
+    def read_raw(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Stored values of a window.
+
+        Returns:
+            Image (bands, rows, columns) in the raster's dtype, 0 beyond the raster; valid (rows, columns) bool.
+
+        Raises:
+            ToolboxError: The file is damaged there.
+        """
+        rows, columns = int(window.height), int(window.width)
+        image = np.zeros((len(self.bands), rows, columns), self.info.dtype)
+        valid = np.zeros((rows, columns), bool)
+        left, top = max(int(window.col_off), 0), max(int(window.row_off), 0)
+        right = min(int(window.col_off) + columns, self.info.width)
+        bottom = min(int(window.row_off) + rows, self.info.height)
+        if right <= left or bottom <= top:
+            return image, valid
+        inside = Window(left, top, right - left, bottom - top)
+        rows_inside = slice(top - int(window.row_off), bottom - int(window.row_off))
+        columns_inside = slice(left - int(window.col_off), right - int(window.col_off))
+        try:
+            values = self._read_bands(inside)
+            image[:, rows_inside, columns_inside] = values
+            valid[rows_inside, columns_inside] = self._valid(values, inside)
+        except RasterioIOError as error:
+            raise ToolboxError(f"{self.info.source} cannot be read ({error}); the file seems to be damaged.") from error
+        return image, valid
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Values of a window after scale and offset.
+
+        Returns:
+            Image (bands, rows, columns) float32, 0 where invalid; valid (rows, columns) bool.
+        """
+        stored, valid = self.read_raw(window)
+        return self.to_physical(stored, valid), valid
+
+    def to_physical(self, stored: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Stored values (bands, rows, columns) as float32 after scale and offset, 0 where invalid."""
+        image = stored.astype(np.float32)
+        if self._is_scaled:
+            image = image * self._scale + self._offset
+        image[:, ~valid] = 0
+        return image
+
+    def _read_bands(self, window: Window) -> np.ndarray:
+        """Stored values; one call for all bands decodes an interleaved block once, but rasterio wants one dtype for that."""
+        if len(set(self._dataset.dtypes)) == 1:
+            return self._dataset.read(self.bands, window=window)
+        return np.stack([self._dataset.read(band, window=window).astype(self.info.dtype) for band in self.bands])
+
+    def _valid(self, values: np.ndarray, window: Window) -> np.ndarray:
+        valid = np.ones(values.shape[1:], bool)
+        for channel, band in zip(values, self.bands, strict=True):
+            nodata = self.info.nodata[band - 1]
+            flags = self._dataset.mask_flag_enums[band - 1]
+            if channel.dtype.kind == "f":
+                valid &= np.isfinite(channel)
+            if nodata is not None and not math.isnan(nodata) and _fits(nodata, channel.dtype):
+                valid &= channel != np.asarray(nodata).astype(channel.dtype)
+            if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+                valid &= self._dataset.read_masks(band, window=window) != 0
+        return valid
+
+
+def _fits(nodata: float, dtype: np.dtype) -> bool:
+    """Whether a nodata value can occur in a dtype at all (a byte band may declare −9999)."""
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return float(nodata).is_integer() and limits.min <= nodata <= limits.max

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Folders on the user's disk that jobs leave behind: one per job with its request, events and log; and what a kill leaves over.
+
+Imported by QGIS; standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from .places import home_folder
+from .protocol import OUTPUT_SETTINGS, Request
+
+KEPT_JOBS = 50
+
+
+def new_job_folder(stage: str) -> Path:
+    """A new folder ``<home>/jobs/<time>-<stage>-<id>``; the part after the last ``-`` serves as job id.
+
+    Only the newest 50 are kept.
+    """
+    jobs = home_folder() / "jobs"
+    folder = jobs / f"{time.strftime('%Y%m%d-%H%M%S')}-{stage}-{uuid.uuid4().hex[:8]}"
+    folder.mkdir(parents=True)
+    # The names start with the time, so their order is the age.
+    for old in sorted(path for path in jobs.iterdir() if path.is_dir())[:-KEPT_JOBS]:
+        shutil.rmtree(old, ignore_errors=True)  # a file of it may be open elsewhere; the next job tries again
+    return folder
+
+
+class Leftovers:
+    """What a killed worker would leave beside the outputs of its request.
+
+    Made before the run, so that it knows which output folders were there already.
+    """
+
+    def __init__(self, request: Request, job_folder: Path) -> None:
+        self._prefix = f".partial-{request.job_id}"
+        self._outputs = [job_folder / request.settings[name] for name in OUTPUT_SETTINGS if request.settings.get(name)]
+        self._new = [output for output in self._outputs if not output.exists()]
+
+    def remove(self) -> None:
+        """Removes ``.partial-<job id>*`` in and beside the outputs, and an output folder that was created but is empty.
+
+        What cannot be removed stays: this runs while the job's own failure, which matters more, is on its way to the user.
+        """
+        for folder in {folder for output in self._outputs for folder in (output, output.parent)}:
+            if folder.is_dir():
+                for path in [path for path in folder.iterdir() if path.name.startswith(self._prefix)]:
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        with contextlib.suppress(OSError):
+                            path.unlink()
+        for output in self._new:
+            with contextlib.suppress(OSError):  # not there, a file, or not empty
+                output.rmdir()

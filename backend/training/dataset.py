@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Chip folders as tensors for the network.
+
+Enters: opened chip folders. One pass over the chips (`scan`) counts the labels per block, which the split needs, and keeps the
+tensors if all fit into a gigabyte; otherwise each chip is read again when it is drawn. Leaves: `TensorChip`s, normalised by the
+function that inference uses too, with class indices instead of class values. Labels of validation blocks are marked, so that
+training and validation each see their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..chips.folder import ChipFolder
+from ..chips.index import ChipRecord
+from ..errors import ToolboxError
+from ..imagery.normalise import normalise
+from .bands import join_bands, join_classes
+from .losses import IGNORE
+from .split import Split
+
+MEMORY_BYTES = 1 << 30
+READERS = 4
+SQUARE_CHIPS = 2  # side of a square block in chips
+FOLDER_STEP = 1 << 40  # keeps the block numbers of several folders apart; they are 32-bit in a folder
+SQUARE_STEP = 1 << 31
+NO_CLASS = -1
+
+
+class TensorChip(NamedTuple):
+    """One chip, on the CPU.
+
+    Attributes:
+        image: (C, H, W) float32, normalised, 0 where invalid.
+        valid: (H, W) bool.
+        target: (H, W) int32 class indices, `IGNORE` where unlabelled or invalid.
+        blocks: (H, W) int64 number of the block each label belongs to.
+    """
+
+    image: Tensor
+    valid: Tensor
+    target: Tensor
+    blocks: Tensor
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a chip is: the folder's number and its record there."""
+
+    folder: int
+    record: ChipRecord
+
+
+class ChipStore:
+    """All chips of a training run.
+
+    Args:
+        paths: Chip folders, the main one first.
+        unlabelled: As in the settings.
+        split: As in the settings.
+
+    Attributes:
+        bands: Common bands with statistics.
+        classes: Common classes.
+        has_background: Class index 0 is the background, valid unlabelled pixels.
+        class_values: Class value of each class index.
+        census: After `scan`: block → class index → labelled pixels, pixels of overlapping chips counted in each.
+        pixels: After `apply_split`: (chips, classes) training pixels.
+
+    Raises:
+        ToolboxError: Folders that cannot be trained on together, or without chips.
+    """
+
+    def __init__(self, paths: Sequence[Path], unlabelled: str, split: str) -> None:
+        self.folders = [ChipFolder.open(path) for path in paths]
+        names = [path.name for path in paths]
+        self.bands, self._positions = join_bands(names, [folder.bands for folder in self.folders])
+        self.classes = join_classes(names, [folder.classes for folder in self.folders])
+        values = [entry.value for entry in self.classes.classes]
+        self.has_background = unlabelled == "background" or (unlabelled == "auto" and len(values) == 1)
+        self.class_values = (0, *values) if self.has_background else tuple(values)
+        self.locations = [Location(number, record) for number, folder in enumerate(self.folders) for record in folder.chips]
+        if empty := [name for name, folder in zip(names, self.folders, strict=True) if not folder.chips]:
+            raise ToolboxError(f"The folder {', '.join(empty)} holds no chips; export training data first.")
+        self.block_kind = self._choose_blocks(split)
+        self.census: dict[int, dict[int, int]] = {}
+        self.pixels = np.zeros((0, len(self.class_values)), np.int64)
+        self._lookup = np.full(65_536, IGNORE, np.int32)
+        self._lookup[list(self.class_values)] = np.arange(len(self.class_values))
+        self._chip_census: list[dict[tuple[int, int], int]] = []
+        self._kept: list[TensorChip] | None = []
+        self._validation = torch.zeros(0, dtype=torch.int64)
+        self._size: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.locations)
+
+    @property
+    def chip_size(self) -> tuple[int, int]:
+        """Rows and columns of the chips, after `scan`."""
+        if self._size is None:
+            raise ValueError("the chips were not scanned")
+        return self._size
+
+    def _choose_blocks(self, split: str) -> str:
+        """What a block is: `chip` for the random split, `square` of ground, or `label`, the number that the export wrote.
+
+        Squares are used where the export's numbers do not say enough: with a background (which lies outside all polygons), in
+        folders of ArcGIS, and when two folders show the same ground, so that one polygon has two numbers.
+        """
+        if split == "random":
+            return "chip"
+        unnumbered = any(record.blocks is None for record in (location.record for location in self.locations))
+        return "square" if self.has_background or unnumbered or self._overlap() else "label"
+
+    def _overlap(self) -> bool:
+        """True when two folders show the same ground."""
+        boxes = []
+        for folder in self.folders:
+            bounds = np.array([record.bounds for record in folder.chips])
+            boxes.append((*bounds[:, :2].min(axis=0), *bounds[:, 2:].max(axis=0)))
+        return any(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for place, a in enumerate(boxes) for b in boxes[:place])
+
+    def scan(self) -> Iterator[float]:
+        """Reads every chip once; yields the share done.
+
+        Raises:
+            ToolboxError: Chips of several sizes, or a class value that the folder does not list.
+        """
+        for number in range(len(self)):
+            chip = self._read(number)
+            if self._size is None:
+                self._size = tuple(chip.target.shape)
+            if tuple(chip.target.shape) != self._size:
+                raise ToolboxError(
+                    f"Chip {self.locations[number].record.name} has {tuple(chip.target.shape)} pixels, others have {self._size}; "
+                    "export all folders with the same tile size."
+                )
+            self._count(chip)
+            if self._kept is not None:
+                self._kept.append(chip)
+                if sum(tensor.nbytes for tensor in chip) * (number + 1) > MEMORY_BYTES:
+                    self._kept = None
+            yield (number + 1) / len(self)
+
+    def _count(self, chip: TensorChip) -> None:
+        """Adds a chip's labels to the census."""
+        known = chip.target != IGNORE
+        pairs = torch.stack([chip.blocks[known], chip.target[known].long()], 1)
+        keys, counts = np.unique(pairs.numpy(), axis=0, return_counts=True)
+        chip_census = {(int(block), int(index)): int(count) for (block, index), count in zip(keys, counts, strict=True)}
+        for (block, index), count in chip_census.items():
+            of_block = self.census.setdefault(block, {})
+            of_block[index] = of_block.get(index, 0) + count
+        self._chip_census.append(chip_census)
+
+    def apply_split(self, split: Split) -> None:
+        """Fixes which blocks are held out; call once after `scan`."""
+        self._validation = torch.tensor(sorted(split.validation), dtype=torch.int64)
+        self.pixels = np.zeros((len(self), len(self.class_values)), np.int64)
+        self.validation_chips: list[int] = []
+        for number, chip_census in enumerate(self._chip_census):
+            for (block, index), count in chip_census.items():
+                if block not in split.validation:
+                    self.pixels[number, index] += count
+            if any(block in split.validation for block, _ in chip_census):
+                self.validation_chips.append(number)
+
+    def get(self, numbers: Sequence[int], validation: bool) -> list[TensorChip]:
+        """Chips whose target keeps the validation labels only, or the training labels only."""
+        if self._kept is not None:
+            chips = [self._kept[number] for number in numbers]
+        else:
+            with ThreadPoolExecutor(READERS) as pool:
+                chips = list(pool.map(self._read, numbers))
+        return [
+            chip._replace(target=torch.where(torch.isin(chip.blocks, self._validation) == validation, chip.target, IGNORE))
+            for chip in chips
+        ]
+
+    def _read(self, number: int) -> TensorChip:
+        """One chip from disk, with all its labels."""
+        location = self.locations[number]
+        folder = self.folders[location.folder]
+        arrays = folder.load(location.record)
+        image = torch.from_numpy(np.ascontiguousarray(arrays.image[self._positions[location.folder]], np.float32))
+        valid = torch.from_numpy(np.ascontiguousarray(arrays.valid))
+        self._check_values(arrays.label, location)
+        target = self._lookup[arrays.label]
+        target[~arrays.valid] = IGNORE
+        blocks = self._number_blocks(number, arrays.blocks, target.shape)
+        return TensorChip(normalise(image, valid, self.bands), valid, torch.from_numpy(target), torch.from_numpy(blocks))
+
+    def _check_values(self, label: NDArray[np.integer], location: Location) -> None:
+        """Refuses a label value that no class has."""
+        present = np.unique(label)
+        strange = present[(present != 0) & (self._lookup[present] == NO_CLASS)]
+        if strange.size:
+            raise ToolboxError(
+                f"The label of chip {location.record.name} holds the value {strange[0]}, which the folder's class list lacks; "
+                "export the folder again."
+            )
+
+    def _number_blocks(self, number: int, blocks: NDArray[np.integer] | None, shape: tuple[int, int]) -> NDArray[np.int64]:
+        """Number of each pixel's block (H, W), unique over all folders."""
+        location = self.locations[number]
+        if self.block_kind == "chip":
+            return np.full(shape, number, np.int64)
+        if self.block_kind == "label" and blocks is not None:
+            return blocks.astype(np.int64) + location.folder * FOLDER_STEP
+        west, south, east, north = location.record.bounds
+        rows, columns = shape
+        first_row, first_column = round(-north / ((north - south) / rows)), round(west / ((east - west) / columns))
+        row = (first_row + np.arange(rows)) // (SQUARE_CHIPS * rows)
+        column = (first_column + np.arange(columns)) // (SQUARE_CHIPS * columns)
+        return row[:, None] * SQUARE_STEP + column[None, :]

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a finished training run leaves: the model's description, the loss curves as JSON, the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..models.catalogue import ARCHITECTURES, ENCODERS
+from ..models.definition import ModelDescription
+from ..models.registry import SizedNetwork
+from ..models.stem import COLOURS, name_colours
+from .dataset import ChipStore, TensorChip
+from .loop import Outcome
+from .losses import IGNORE
+from .output import CHARACTERISTICS, REPORT
+from .report import ReportData, Sample, ShownClass, per_class_figures, render_report
+from .settings import TrainSettings
+from .split import Split
+
+BACKGROUND = ShownClass(0, "Background", (225, 225, 225))
+MOST_SAMPLES = 6
+STRETCH = 2.5  # standard deviations from black or white to the middle in the sample pictures
+MONITOR_NAMES = {"miou": "mean IoU", "valid_loss": "validation loss", "accuracy": "overall accuracy", "f1": "mean F1"}
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Everything known at the end of a run.
+
+    Attributes:
+        name: Of the model.
+        settings: As they were used.
+        store: The chips.
+        split: What was held out.
+        outcome: What the loop found.
+        origin: Sentence on the first weights.
+        device: Name of the device.
+        seconds: Duration so far.
+    """
+
+    name: str
+    settings: TrainSettings
+    store: ChipStore
+    split: Split
+    outcome: Outcome
+    origin: str
+    device: str
+    seconds: float
+
+    @property
+    def classes(self) -> tuple[ShownClass, ...]:
+        """Classes in channel order."""
+        shown = tuple(ShownClass(entry.value, entry.name, entry.color) for entry in self.store.classes.classes)
+        return (BACKGROUND, *shown) if self.store.has_background else shown
+
+    @property
+    def best(self) -> dict[str, float]:
+        """Figures of the epoch that was kept."""
+        return self.outcome.history[self.outcome.best_epoch - 1].values
+
+
+def describe_model(facts: RunFacts) -> ModelDescription:
+    """The description for the package; figures that are not finite are left out, since JSON has no NaN."""
+    index, best = facts.store.folders[0].index, facts.best
+    figures = per_class_figures(facts.outcome.confusion)
+    return ModelDescription(
+        name=facts.name,
+        architecture=facts.settings.model_type,
+        backbone=facts.settings.backbone,
+        bands=facts.store.bands,
+        classes=facts.store.classes,
+        has_background=facts.store.has_background,
+        chip_size=facts.settings.chip_size or max(facts.store.chip_size),
+        gsd_m=index.gsd_m,
+        cell_size=index.cell_size,
+        crs_wkt=index.crs_wkt,
+        training={
+            **{name: best[name] for name in ("miou", "accuracy", "f1", "valid_loss", "train_loss") if math.isfinite(best[name])},
+            "monitor": facts.settings.monitor,
+            "epochs": len(facts.outcome.history),
+            "best_epoch": facts.outcome.best_epoch,
+            "learning_rate": facts.outcome.learning_rate,
+            "batch_size": facts.outcome.batch_size,
+            "split": facts.settings.split,
+            "weights": facts.origin,
+            "per_class": {entry.name: figures[entry.value] for entry in facts.classes if entry.value in figures},
+            "not_validated": [facts.classes[index].name for index in facts.split.not_validated],
+        },
+    )
+
+
+def write_characteristics(facts: RunFacts, folder: Path) -> dict[str, Path]:
+    """Writes the loss curves; returns member name → file for the package."""
+    path = folder / CHARACTERISTICS / "training_validation_loss.json"
+    path.parent.mkdir()
+    history = [epoch.values for epoch in facts.outcome.history]
+    names = ("train_loss", "valid_loss", "miou", "accuracy", "f1", "learning_rate")
+    curves = {name: [values[name] if math.isfinite(values[name]) else None for values in history] for name in names}
+    path.write_text(json.dumps({"epoch": list(range(1, len(history) + 1)), **curves}, indent=1), encoding="utf-8")
+    return {f"{CHARACTERISTICS}/{path.name}": path}
+
+
+def write_report(facts: RunFacts, network: SizedNetwork, folder: Path) -> dict[str, Path]:
+    """Writes the HTML report; returns member name → file for the package.
+
+    Args:
+        facts: The run.
+        network: A network of the model's kind, on the device; gets the weights that were kept.
+        folder: Where to write.
+    """
+    network.load_state_dict(facts.outcome.state_dict)
+    confusion = facts.outcome.confusion
+    validated = int((confusion.support > 0).sum())
+    data = ReportData(
+        title=f"{facts.name}: {ARCHITECTURES[facts.settings.model_type].title} with {facts.settings.backbone}",
+        headline=f"Mean IoU {facts.best['miou']:.3f}, overall accuracy {facts.best['accuracy']:.3f}, mean F1 "
+        f"{facts.best['f1']:.3f} on {confusion.total:,} held-out pixels of {validated} of {len(facts.classes)} classes",
+        notes=_list_notes(facts),
+        facts=_list_facts(facts),
+        history=[epoch.values for epoch in facts.outcome.history],
+        best_epoch=facts.outcome.best_epoch,
+        classes=facts.classes,
+        training_pixels={facts.store.class_values[index]: pixels for index, pixels in facts.split.training_pixels.items()},
+        confusion=confusion,
+        samples=_predict_samples(facts.store, network),
+    )
+    path = folder / REPORT
+    path.write_text(render_report(data), encoding="utf-8")
+    return {REPORT: path}
+
+
+def _list_notes(facts: RunFacts) -> list[str]:
+    """What the reader must know to judge the figures."""
+    if facts.settings.split == "random":
+        notes = ["Whole chips were held out at random. Neighbouring chips show the same ground, so these figures are optimistic."]
+    else:
+        notes = [
+            "Whole polygons or blocks were held out: no labelled pixel was both trained on and validated. The image around them "
+            "may have been seen, without labels."
+        ]
+    notes.append("The epoch was chosen by these same held-out labels, so an independent sample may score a little lower.")
+    if facts.split.not_validated:
+        listed = ", ".join(facts.classes[index].name for index in facts.split.not_validated)
+        notes.append(f"Not validated, since all labels are in one block: {listed}. The means leave them out.")
+    return notes
+
+
+def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
+    """Sections of the report with names and values."""
+    store, split, outcome = facts.store, facts.split, facts.outcome
+    used, held = (f"{sum(pixels.values()):,}" for pixels in (split.training_pixels, split.validation_pixels))
+    kept = f"epoch {outcome.best_epoch} kept by {MONITOR_NAMES[facts.settings.monitor]}"
+    encoder = ENCODERS[facts.settings.backbone]
+    return {
+        "Data": [
+            ("Chip folders", ", ".join(map(str, facts.settings.folders))),
+            ("Chips", f"{len(store)} of {store.chip_size[1]} x {store.chip_size[0]} pixels"),
+            ("Bands", ", ".join(band.name for band in store.bands)),
+            ("Unlabelled pixels", "class 0, Background" if store.has_background else "ignored"),
+        ],
+        "Split": [
+            ("Blocks", f"{len(split.training)} for training, {len(split.validation)} held out"),
+            ("Labelled pixels", f"{used} for training, {held} held out (a pixel in overlapping chips counts in each)"),
+        ],
+        "Network": [
+            ("Architecture", ARCHITECTURES[facts.settings.model_type].title),
+            ("Backbone", f"{facts.settings.backbone} (licence of its usual ImageNet weights: {encoder.licence})"),
+            ("First weights", facts.origin),
+        ],
+        "Run": [
+            ("Epochs", f"{len(outcome.history)} run, {kept}; {outcome.ended}"),
+            ("Batch and learning rate", f"{outcome.batch_size} chips, peak {outcome.learning_rate:g}"),
+            ("Device", facts.device),
+            ("Duration", f"{facts.seconds:.0f} s"),
+            ("Versions", f"Deep Learning Toolbox {__version__}, PyTorch {torch.__version__}"),
+        ],
+        "Settings": [(name, str(value)) for name, value in asdict(facts.settings).items()],
+    }
+
+
+def _predict_samples(store: ChipStore, network: SizedNetwork) -> list[Sample]:
+    """The held-out chips with the most held-out labels, spread over the folder."""
+    groups = np.array_split(np.array(store.validation_chips), min(MOST_SAMPLES, len(store.validation_chips)))
+    samples = []
+    values = np.array([*store.class_values, -1])  # the last one for IGNORE, which is the index -1
+    place = next(network.parameters()).device
+    for group in groups:
+        chips = store.get(group[:MOST_SAMPLES].tolist(), validation=True)
+        chip = max(chips, key=lambda chip: int((chip.target != IGNORE).sum()))
+        with torch.inference_mode():
+            indices = network(chip.image[None].to(place)).argmax(1)[0].cpu().numpy()
+        indices[~chip.valid.numpy()] = IGNORE
+        samples.append(Sample(_compose(chip, store), values[chip.target.numpy()], values[indices]))
+    return samples
+
+
+def _compose(chip: TensorChip, store: ChipStore) -> np.ndarray:
+    """Picture (H, W, 3), 0 to 1: the red, green and blue band where known, else the first three or one; white where invalid."""
+    colours = name_colours(store.bands)
+    if set(COLOURS) <= set(colours):
+        channels = [colours.index(colour) for colour in COLOURS]
+    else:
+        channels = [0, 1, 2] if len(colours) >= 3 else [0, 0, 0]
+    picture = np.clip(chip.image[channels].numpy().transpose(1, 2, 0) / (2 * STRETCH) + 0.5, 0, 1)
+    picture[~chip.valid.numpy()] = 1
+    return picture

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Job folders."""
+
+from __future__ import annotations
+
+import re
+
+from deep_learning_toolbox.backend.runtime.jobs import KEPT_JOBS, new_job_folder
+
+
+def test_a_job_folder_tells_time_stage_and_id(home):
+    folder = new_job_folder("train")
+    assert folder.is_dir()
+    assert folder.parent == home / "jobs"
+    assert re.fullmatch(r"\d{8}-\d{6}-train-[0-9a-f]{8}", folder.name)
+    assert new_job_folder("train") != folder
+
+
+def test_only_the_newest_jobs_are_kept(home):
+    for number in range(KEPT_JOBS + 5):
+        (home / "jobs" / f"20200101-0000{number:02d}-export-x").mkdir(parents=True)
+        (home / "jobs" / f"20200101-0000{number:02d}-export-x" / "worker.log").touch()
+    newest = new_job_folder("export")
+    names = sorted(path.name for path in (home / "jobs").iterdir())
+    assert len(names) == KEPT_JOBS
+    assert names[0] == "20200101-000006-export-x"
+    assert names[-1] == newest.name

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from deep_learning_toolbox.backend.assessment.confusion import ConfusionMatrix
+from deep_learning_toolbox.backend.errors import ToolboxError
+from deep_learning_toolbox.backend.models.package import load_model
+from deep_learning_toolbox.backend.training import loop
+from deep_learning_toolbox.backend.training.dataset import ChipStore
+from deep_learning_toolbox.backend.training.train import train
+
+FILES = ["Modell ü.dlpk", "ModelCharacteristics/training_validation_loss.json", "checkpoints/best.safetensors",
+         "checkpoints/last.safetensors", "model_metrics.html"]  # fmt: skip
+
+
+def run(settings, job_id="job"):
+    """All events and the outputs."""
+    events = list(train(settings, job_id))
+    assert events[-1]["event"] == "result"
+    return events, events[-1]["outputs"]
+
+
+def list_files(folder):
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+
+def texts(events, kind):
+    return " ".join(event["message"] for event in events if event["event"] == kind)
+
+
+@pytest.fixture(autouse=True)
+def short_epochs(monkeypatch, tmp_path):
+    monkeypatch.setattr(loop, "SMALLEST_EPOCH", 6)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_run_leaves_exactly_these_files_and_a_model_that_works(settings):
+    events, outputs = run(settings(max_epochs=2))
+    assert list_files(outputs["OUTPUT"]) == FILES
+    assert outputs["MODEL"].endswith("Modell ü.dlpk")
+    assert outputs["EPOCHS"] == 2
+    metrics = [event["values"] for event in events if event["event"] == "metric"]
+    assert outputs["SCORE"] == max(values["miou"] for values in metrics)
+    description, network = load_model(outputs["MODEL"])
+    assert description.class_values == (3, 8)
+    assert [band.name for band in description.bands] == ["red", "nir"]
+    assert description.cell_size == (10.0, 10.0)
+    assert description.training["miou"] == outputs["SCORE"]
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 2, 32, 32)).shape == (1, 2, 32, 32)
+    curves = json.loads((Path(outputs["OUTPUT"]) / FILES[1]).read_text(encoding="utf-8"))
+    assert curves["epoch"] == [1, 2]
+    assert curves["train_loss"] == [values["train_loss"] for values in metrics]
+
+
+def test_the_loss_falls_and_separable_classes_are_found(settings):
+    events, outputs = run(settings(max_epochs=6, early_stopping=False))
+    losses = [event["values"]["train_loss"] for event in events if event["event"] == "metric"]
+    assert losses[-1] < losses[0] / 2
+    assert outputs["SCORE"] > 0.8
+
+
+def test_the_score_is_what_the_packaged_model_reaches_on_the_held_out_labels(settings, chips):
+    request = settings(max_epochs=4)
+    events, outputs = run(request)
+    description, network = load_model(outputs["MODEL"])
+    store = ChipStore([chips], "auto", "spatial")
+    list(store.scan())
+    from deep_learning_toolbox.backend.training.split import split_blocks
+
+    store.apply_split(split_blocks(store.census, request.validation_percent, request.seed))
+    confusion, values = ConfusionMatrix(description.class_values), np.array([3, 8])
+    for chip in store.get(store.validation_chips, validation=True):
+        with torch.inference_mode():
+            found = network(chip.image[None]).argmax(1)[0]
+        known = chip.target >= 0
+        confusion.update(values[chip.target[known].numpy()], values[found[known].numpy()])
+    assert confusion.mean_iou == pytest.approx(outputs["SCORE"], abs=0.01)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_one_does_not(settings, tmp_path):
+    models = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        _, outputs = run(settings(output=str(tmp_path / name), seed=seed))
+        models.append(load_model(outputs["MODEL"])[1].state_dict())
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    assert not all(torch.equal(models[0][name], models[2][name]) for name in models[0])
+
+
+def test_progress_rises_from_reading_to_the_end_and_comes_with_every_step(settings):
+    events, _ = run(settings(max_epochs=2))
+    fractions = [event["fraction"] for event in events if event["event"] == "progress"]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 0.97
+    assert sum("step" in event["message"] for event in events if event["event"] == "progress") == 2 * 7  # 25 chips, 4 a step
+
+
+@pytest.mark.parametrize("kind", ["device", "progress", "metric"])
+def test_a_run_that_is_stopped_leaves_nothing(settings, kind):
+    request = settings(max_epochs=3)
+    events = train(request, "job")
+    while next(events)["event"] != kind:
+        pass
+    events.close()
+    assert not Path(request.output).exists()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_stop_file_keeps_the_best_so_far(settings, tmp_path):
+    events, outputs = [], None
+    for event in train(settings(max_epochs=50), "job"):
+        events.append(event)
+        if event["event"] == "metric":
+            (tmp_path / "stop").touch()
+        outputs = event.get("outputs")
+    assert outputs["EPOCHS"] == 1
+    assert list_files(outputs["OUTPUT"]) == FILES
+    assert "it was stopped" in texts(events, "info")
+
+
+def test_early_stopping_ends_a_run_that_does_not_improve(settings, monkeypatch):
+    monkeypatch.setattr(loop, "SMALLEST_PATIENCE", 2)
+    monkeypatch.setattr(loop, "PATIENCE", 0.0)
+    monkeypatch.setattr(loop.Trainer, "_step", lambda self: 1.0)  # nothing is learned
+    _, outputs = run(settings(max_epochs=9))
+    assert outputs["EPOCHS"] == 3
+    _, outputs = run(settings(max_epochs=5, early_stopping=False))
+    assert outputs["EPOCHS"] == 5
+
+
+def test_a_previous_result_is_replaced_and_job_files_are_left(settings):
+    _, first = run(settings())
+    folder = Path(first["OUTPUT"])
+    (folder / "request.json").write_text("{}", encoding="utf-8")
+    (folder / "ModelCharacteristics" / "old.png").write_bytes(b"")
+    before = Path(first["MODEL"]).read_bytes()
+    run(settings(seed=7))
+    assert list_files(folder) == sorted([*FILES, "request.json"])
+    assert Path(first["MODEL"]).read_bytes() != before
+
+
+def test_a_cancelled_run_keeps_the_previous_result(settings):
+    _, first = run(settings())
+    before = Path(first["MODEL"]).read_bytes()
+    events = train(settings(seed=7), "other")
+    while next(events)["event"] != "metric":
+        pass
+    events.close()
+    assert Path(first["MODEL"]).read_bytes() == before
+    assert list_files(first["OUTPUT"]) == FILES
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(settings):
+    request = settings()
+    Path(request.output).mkdir()
+    (Path(request.output) / "thesis.docx").write_bytes(b"x")
+    with pytest.raises(ToolboxError, match=r"holds other files \(thesis\.docx\)"):
+        list(train(request, "job"))
+    assert list_files(request.output) == ["thesis.docx"]
+
+
+def test_a_place_that_cannot_be_written_is_refused(settings, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ToolboxError, match="is a file"):
+        list(train(settings(output=str(tmp_path / "file")), "job"))
+    with pytest.raises(ToolboxError, match="cannot be written"):
+        list(train(settings(output=str(tmp_path / "file" / "model")), "job"))
+
+
+def test_a_failure_while_writing_leaves_nothing(settings, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deep_learning_toolbox.backend.training.train.write_package", fail)
+    request = settings()
+    with pytest.raises(OSError, match="No space left"):
+        list(train(request, "job"))
+    assert not Path(request.output).exists()
+
+
+def test_the_report_is_self_contained_and_escapes_names(settings):
+    events, outputs = run(settings(split="random"))
+    page = Path(outputs["OUTPUT_HTML"]).read_text(encoding="utf-8")
+    assert "Wässer &lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "optimistic" in page
+    assert "optimistic" in texts(events, "warning")
+    assert page.count("data:image/png;base64,") == 3
+    assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
+    assert "<script" not in page
+    with zipfile.ZipFile(outputs["MODEL"]) as archive:
+        assert archive.read("model_metrics.html").decode("utf-8") == page
+
+
+def test_a_class_with_one_polygon_is_shown_as_not_validated(settings, tmp_path, scene, save_folder):
+    image, label, blocks = scene
+    label[blocks == 8] = 9
+    classes = [{"value": 3, "name": "a"}, {"value": 8, "name": "b"}, {"value": 9, "name": "c"}, {"value": 10, "name": "d"}]
+    folder = save_folder(tmp_path / "three", image, label, blocks, classes)
+    events, outputs = run(settings(folder=str(folder)))
+    assert "Not validated, since all labels are in one block: c." in texts(events, "warning")
+    assert "No chip holds a label of d" in texts(events, "warning")
+    assert "not validated" in Path(outputs["OUTPUT_HTML"]).read_text(encoding="utf-8")
+    assert load_model(outputs["MODEL"])[0].training["not_validated"] == ["c"]
+
+
+def test_labels_in_a_single_block_are_an_error_that_names_split(settings, tmp_path, scene, save_folder):
+    image, label, blocks = scene
+    label[blocks != 1] = 0
+    folder = save_folder(tmp_path / "single", image, label, blocks)
+    with pytest.raises(ToolboxError, match="SPLIT"):
+        list(train(settings(folder=str(folder)), "job"))
+
+
+def test_chips_without_labels_are_refused(settings, tmp_path, scene, save_folder):
+    image, label, blocks = scene
+    folder = save_folder(tmp_path / "empty", image, label * 0, blocks * 0)
+    with pytest.raises(ToolboxError, match="No chip holds a labelled pixel"):
+        list(train(settings(folder=str(folder)), "job"))
+
+
+def test_a_chip_size_above_the_chips_is_refused_and_a_smaller_one_is_used(settings, monkeypatch):
+    with pytest.raises(ToolboxError, match="CHIP_SIZE is 64, but the chips have 32 x 32"):
+        list(train(settings(chip_size=64), "job"))
+
+
+def test_the_options_change_what_the_network_sees(settings, chips):
+    def draw(**changes):
+        request = settings(**changes)
+        store = ChipStore([chips], request.unlabelled, request.split)
+        list(store.scan())
+        from deep_learning_toolbox.backend.training.split import split_blocks
+
+        store.apply_split(split_blocks(store.census, 20, 42))
+        from deep_learning_toolbox.backend.models.registry import build_network
+
+        network = build_network("linknet", "mobilenetv3_small_100", 2, 2)
+        return loop.Trainer(network, store, request, "cpu", False, 1e-3, lambda: False), store
+
+    trainer, store = draw(augmentation="none")
+    image, _ = trainer._draw_batch()
+    whole = torch.stack(store.get(range(len(store)), False)[0][0:1])
+    stack = torch.stack([chip.image for chip in store.get(range(len(store)), False)])
+    assert whole.shape[-1] == 32
+    assert all(any(torch.allclose(one, other, atol=1e-4) for other in stack) for one in image)
+    varied, _ = draw()[0]._draw_batch()
+    assert not any(torch.allclose(varied[0], other, atol=1e-2) for other in stack)
+    small = draw(chip_size=32)[0]
+    assert small._draw_batch()[0].shape == (4, 2, 32, 32)
+    balanced, plain = draw()[0], draw(class_balancing=False)[0]
+    assert plain._weights.tolist() == [1, 1]
+    assert balanced._weights.tolist() != [1, 1]
+
+
+def test_memory_that_does_not_suffice_halves_the_batch_down_to_two(settings, monkeypatch):
+    step = loop.Trainer._step
+
+    def fail_above_two(self):
+        if self.outcome.batch_size > 2:
+            raise torch.OutOfMemoryError("no memory")
+        return step(self)
+
+    monkeypatch.setattr(loop.Trainer, "_step", fail_above_two)
+    events, outputs = run(settings(batch_size=8))
+    assert "the batch is now 4" in texts(events, "warning")
+    assert load_model(outputs["MODEL"])[0].training["batch_size"] == 2
+
+    def fail(self):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(loop.Trainer, "_step", fail)
+    with pytest.raises(ToolboxError, match="choose a smaller CHIP_SIZE"):
+        list(train(settings(batch_size=2), "job"))
+
+
+def test_a_diverging_training_says_what_to_change(settings, monkeypatch):
+    monkeypatch.setattr(loop, "segmentation_loss", lambda *_: torch.tensor(float("nan")))
+    with pytest.raises(ToolboxError, match="choose a smaller LEARNING_RATE"):
+        list(train(settings(), "job"))
+
+
+def test_the_monitored_figure_decides_the_score(settings, tmp_path):
+    for monitor in ("valid_loss", "accuracy", "f1"):
+        events, outputs = run(settings(monitor=monitor, max_epochs=2, output=str(tmp_path / monitor)))
+        values = [event["values"][monitor] for event in events if event["event"] == "metric"]
+        assert outputs["SCORE"] == (min(values) if monitor == "valid_loss" else max(values))
+
+
+def test_training_goes_on_from_a_model(settings, tmp_path):
+    _, first = run(settings(max_epochs=6))
+    request = settings(pretrained_model=first["MODEL"], output=str(tmp_path / "second"), model_type="unet", backbone="resnet50")
+    events, second = run(request)
+    description = load_model(second["MODEL"])[0]
+    assert (description.architecture, description.backbone) == ("linknet", "mobilenetv3_small_100")
+    assert "bands are matched by name; the classes are the same, so the last layer is kept" in texts(events, "info")
+    assert second["SCORE"] > 0.6
+
+
+def test_missing_encoder_weights_are_told(settings):
+    events, outputs = run(settings(weights="auto", cache="/none"))
+    assert "trained from scratch" in texts(events, "warning")
+    assert "trained from scratch" in load_model(outputs["MODEL"])[0].training["weights"]
