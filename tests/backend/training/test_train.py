@@ -12,11 +12,13 @@ import torch
 from deep_learning_toolbox.backend.assessment.confusion import ConfusionMatrix
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.models.package import load_model
+from deep_learning_toolbox.backend.models.registry import build_network
 from deep_learning_toolbox.backend.training import loop
 from deep_learning_toolbox.backend.training.dataset import ChipStore
+from deep_learning_toolbox.backend.training.split import split_blocks
 from deep_learning_toolbox.backend.training.train import train
 
-FILES = ["Modell ü.dlpk", "ModelCharacteristics/training_validation_loss.json", "checkpoints/best.safetensors",
+FILES = ["ModelCharacteristics/training_validation_loss.json", "Modell ü.dlpk", "checkpoints/best.safetensors",
          "checkpoints/last.safetensors", "model_metrics.html"]  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def test_a_run_leaves_exactly_these_files_and_a_model_that_works(settings):
     assert description.training["miou"] == outputs["SCORE"]
     with torch.inference_mode():
         assert network(torch.zeros(1, 2, 32, 32)).shape == (1, 2, 32, 32)
-    curves = json.loads((Path(outputs["OUTPUT"]) / FILES[1]).read_text(encoding="utf-8"))
+    curves = json.loads((Path(outputs["OUTPUT"]) / FILES[0]).read_text(encoding="utf-8"))
     assert curves["epoch"] == [1, 2]
     assert curves["train_loss"] == [values["train_loss"] for values in metrics]
 
@@ -69,12 +71,10 @@ def test_the_loss_falls_and_separable_classes_are_found(settings):
 
 def test_the_score_is_what_the_packaged_model_reaches_on_the_held_out_labels(settings, chips):
     request = settings(max_epochs=4)
-    events, outputs = run(request)
+    _, outputs = run(request)
     description, network = load_model(outputs["MODEL"])
     store = ChipStore([chips], "auto", "spatial")
     list(store.scan())
-    from deep_learning_toolbox.backend.training.split import split_blocks
-
     store.apply_split(split_blocks(store.census, request.validation_percent, request.seed))
     confusion, values = ConfusionMatrix(description.class_values), np.array([3, 8])
     for chip in store.get(store.validation_chips, validation=True):
@@ -226,37 +226,56 @@ def test_chips_without_labels_are_refused(settings, tmp_path, scene, save_folder
         list(train(settings(folder=str(folder)), "job"))
 
 
-def test_a_chip_size_above_the_chips_is_refused_and_a_smaller_one_is_used(settings, monkeypatch):
+def test_a_chip_size_above_the_chips_is_refused(settings):
     with pytest.raises(ToolboxError, match="CHIP_SIZE is 64, but the chips have 32 x 32"):
         list(train(settings(chip_size=64), "job"))
 
 
-def test_the_options_change_what_the_network_sees(settings, chips):
-    def draw(**changes):
+@pytest.fixture
+def prepare(settings, save_folder, tmp_path):
+    """Makes a trainer and its store."""
+
+    def make(**changes):
         request = settings(**changes)
-        store = ChipStore([chips], request.unlabelled, request.split)
+        store = ChipStore(request.folders, request.unlabelled, request.split)
         list(store.scan())
-        from deep_learning_toolbox.backend.training.split import split_blocks
-
         store.apply_split(split_blocks(store.census, 20, 42))
-        from deep_learning_toolbox.backend.models.registry import build_network
-
         network = build_network("linknet", "mobilenetv3_small_100", 2, 2)
         return loop.Trainer(network, store, request, "cpu", False, 1e-3, lambda: False), store
 
-    trainer, store = draw(augmentation="none")
-    image, _ = trainer._draw_batch()
-    whole = torch.stack(store.get(range(len(store)), False)[0][0:1])
-    stack = torch.stack([chip.image for chip in store.get(range(len(store)), False)])
-    assert whole.shape[-1] == 32
-    assert all(any(torch.allclose(one, other, atol=1e-4) for other in stack) for one in image)
-    varied, _ = draw()[0]._draw_batch()
-    assert not any(torch.allclose(varied[0], other, atol=1e-2) for other in stack)
-    small = draw(chip_size=32)[0]
-    assert small._draw_batch()[0].shape == (4, 2, 32, 32)
-    balanced, plain = draw()[0], draw(class_balancing=False)[0]
-    assert plain._weights.tolist() == [1, 1]
-    assert balanced._weights.tolist() != [1, 1]
+    return make
+
+
+def test_without_augmentation_the_network_sees_whole_chips(prepare):
+    for augmentation, equal in (("none", True), ("default", False)):
+        trainer, store = prepare(augmentation=augmentation)
+        image, _ = trainer._draw_batch()
+        chips = [chip.image for chip in store.get(range(len(store)), False)]
+        assert all(any(torch.allclose(one, chip, atol=1e-4) for chip in chips) for one in image) == equal
+
+
+def test_batches_never_show_held_out_labels(prepare):
+    trainer, store = prepare(augmentation="none")
+    known = {chip.target.numpy().tobytes() for chip in store.get(range(len(store)), False)}
+    for _ in range(5):
+        _, target = trainer._draw_batch()
+        assert all(one.numpy().astype(np.int32).tobytes() in known for one in target)
+
+
+def test_class_balancing_weighs_the_rare_class_more(prepare):
+    assert prepare(class_balancing=False)[0]._weights.tolist() == [1, 1]
+    trainer, store = prepare()
+    pixels = store.pixels.sum(axis=0)
+    assert (trainer._weights[0] > trainer._weights[1]) == (pixels[0] < pixels[1])
+    assert pixels[0] != pixels[1]
+
+
+def test_the_pretrained_encoder_learns_more_slowly_and_norms_do_not_decay(prepare):
+    trainer, store = prepare()
+    groups = trainer._build_optimizer(1e-2, 0.3).param_groups
+    assert {(round(group["lr"], 6), group["weight_decay"]) for group in groups} == {(0.003, 0.01), (0.003, 0), (0.01, 0.01), (0.01, 0)}
+    assert all(parameter.ndim > 1 for group in groups if group["weight_decay"] for parameter in group["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(trainer.network.parameters()))
 
 
 def test_memory_that_does_not_suffice_halves_the_batch_down_to_two(settings, monkeypatch):

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Writes vector labels, whatever their provider, into the one form that the worker knows.
+
+That is a GeoPackage with the layer ``labels``: coordinates of the raster, fields ``value`` and ``name``, the features in the order
+of their ids, without those whose bounding box lies outside the raster. Geometries are passed on as they are, valid or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from qgis.core import (
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsCsException,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsFeatureSink,
+    QgsField,
+    QgsFields,
+    QgsGeometry,
+    QgsProcessingFeatureSource,
+    QgsProcessingFeedback,
+    QgsRectangle,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsVectorLayerFeatureSource,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QVariant
+from qgis.PyQt.QtGui import QTransform
+
+from ..backend.errors import ToolboxError
+from .label_classes import Color, LabelClasses, LabelFields, renderer_colors
+from .raster_source import RasterSource
+
+LAYER = "labels"
+BUFFER_SEGMENTS = 8  # straight pieces of a quarter circle
+
+
+@dataclass
+class LabelSource:
+    """The labels that the user chose, caught in the main thread.
+
+    Attributes:
+        selected: The features to burn: all, or the selection.
+        whole: All features of the layer, for the class list; None when the layer is no vector layer.
+        fields: Which fields say what.
+        style: Colours of the layer's renderer.
+    """
+
+    selected: QgsProcessingFeatureSource
+    whole: QgsVectorLayerFeatureSource | None
+    fields: LabelFields
+    style: dict[str, Color]
+
+    @classmethod
+    def catch(
+        cls, selected: QgsProcessingFeatureSource | None, layer: QgsVectorLayer | None, value_field: str, name_field: str
+    ) -> LabelSource:
+        """Reads what only the layer's thread may read; raises ToolboxError when there are no such labels or fields."""
+        if selected is None:
+            raise ToolboxError("LABELS is not a vector layer that QGIS can read; choose another one.")
+        fields = LabelFields.find(selected.fields(), value_field, name_field)
+        whole = QgsVectorLayerFeatureSource(layer) if layer is not None else None
+        return cls(selected, whole, fields, renderer_colors(layer, fields))
+
+    def read_classes(self) -> LabelClasses:
+        """The class list of the whole layer; raises ToolboxError, see `LabelClasses.read`."""
+        request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+        request.setSubsetOfAttributes(self.fields.all, self.selected.fields())
+        source = self.selected if self.whole is None else self.whole
+        return LabelClasses.read(source.getFeatures(request), self.fields, self.selected.sourceName(), self.style)
+
+
+@dataclass
+class LabelWriter:
+    """Writes labels in the coordinates of a raster.
+
+    Attributes:
+        raster: The raster.
+        context: The user's choice of transformations.
+        buffer_radius: Added around each feature before reprojection, in units of the labels' coordinate system.
+        feedback: Receives the warnings.
+        check_cancelled: Called per feature; raises to stop.
+    """
+
+    raster: RasterSource
+    context: QgsCoordinateTransformContext
+    buffer_radius: float
+    feedback: QgsProcessingFeedback
+    check_cancelled: Callable[[], None]
+
+    def write(self, labels: LabelSource, classes: LabelClasses, path: Path) -> int:
+        """Writes the GeoPackage and returns the number of its features.
+
+        Raises:
+            ToolboxError: No feature is selected, none meets the raster, or the file cannot be written.
+        """
+        if labels.selected.featureCount() == 0:
+            raise ToolboxError("The label layer is empty or nothing of it is selected; draw labels or change the selection.")
+        fields = QgsFields()
+        fields.append(QgsField("value", QVariant.Type.Int))
+        fields.append(QgsField("name", QVariant.Type.String))
+        options = QgsVectorFileWriter.SaveVectorOptions()
+        options.driverName = "GPKG"
+        options.layerName = LAYER
+        writer = QgsVectorFileWriter.create(
+            str(path), fields, QgsWkbTypes.Type.Unknown, self.raster.crs, self.context, options
+        )
+        if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
+            raise ToolboxError(f"The labels cannot be written to {path}: {writer.errorMessage()}.")
+        names = {entry["value"]: entry["name"] for entry in classes.entries}
+        written = 0
+        for value, geometry in self._labels(labels, classes):
+            feature = QgsFeature(fields)
+            feature.setAttributes([value, names[value]])
+            feature.setGeometry(geometry)
+            if not writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert):
+                raise ToolboxError(f"The labels cannot be written to {path}: {writer.errorMessage()}.")
+            written += 1
+        del writer  # closes the file
+        if written == 0:
+            raise ToolboxError(
+                f"No label meets the raster “{self.raster.name}”; check that both lie in the same place, that their coordinate "
+                "systems are set correctly, and that the right features are selected."
+            )
+        return written
+
+    def _labels(self, labels: LabelSource, classes: LabelClasses) -> Iterator[tuple[int, QgsGeometry]]:
+        """Class value and geometry, in the raster's coordinates, of each feature that meets the raster, by feature id."""
+        transform = self._transform(labels.selected)
+        request = QgsFeatureRequest().setSubsetOfAttributes(labels.fields.all, labels.selected.fields())
+        request.addOrderBy("$id")
+        without_class = without_place = 0
+        flags = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
+        for feature in labels.selected.getFeatures(request, flags):
+            self.check_cancelled()
+            value = classes.value_of(feature)
+            geometry = feature.geometry()
+            if value is None:
+                without_class += 1
+            elif geometry.isEmpty() or not self._project(geometry, transform):
+                without_place += 1
+            elif geometry.boundingBox().intersects(self.raster.extent):
+                yield value, self._place(geometry)
+        if without_class:
+            self.feedback.pushWarning(f"{without_class} labels without a class (“{labels.fields.value}” is empty) are left out.")
+        if without_place:
+            self.feedback.pushWarning(f"{without_place} labels without a usable geometry are left out.")
+
+    def _transform(self, labels: QgsProcessingFeatureSource) -> QgsCoordinateTransform:
+        """From the labels' to the raster's coordinates; does nothing, with a warning, when either has no coordinate system."""
+        for what, crs in (("raster", self.raster.crs), ("label layer", labels.sourceCrs())):
+            if not crs.isValid():
+                self.feedback.pushWarning(
+                    f"The {what} has no coordinate system: the labels are taken to lie in the coordinates of the raster."
+                )
+        return QgsCoordinateTransform(labels.sourceCrs(), self.raster.crs, self.context)
+
+    def _project(self, geometry: QgsGeometry, transform: QgsCoordinateTransform) -> bool:
+        """Buffers, straightens and reprojects a geometry in place; False when that is not possible."""
+        if self.buffer_radius > 0:
+            buffered = geometry.buffer(self.buffer_radius, BUFFER_SEGMENTS)
+            if buffered.isEmpty():
+                return False
+            geometry.set(buffered.get().clone())
+        geometry.convertToStraightSegment()  # the worker's libraries know no curves
+        try:
+            return geometry.transform(transform) == QgsGeometry.OperationResult.Success
+        except QgsCsException:
+            return False
+
+    def _place(self, geometry: QgsGeometry) -> QgsGeometry:
+        """The geometry as the worker counts: see `RasterSource.has_georeference`."""
+        if not self.raster.has_georeference:
+            geometry.transform(QTransform.fromScale(1, -1))
+        return geometry
+
+
+def meets(extent: QgsRectangle, raster: RasterSource) -> bool:
+    """Whether an extent in the raster's coordinates has pixels of it."""
+    return not extent.isEmpty() and extent.intersects(raster.extent)

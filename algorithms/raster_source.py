@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A raster layer as the worker can open it: its GDAL source, with what the tools need to know of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from osgeo import gdal
+from qgis.core import QgsCoordinateReferenceSystem, QgsProviderRegistry, QgsRasterLayer, QgsRectangle
+
+from ..backend.errors import ToolboxError
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """What a raster layer stands for.
+
+    Attributes:
+        source: What GDAL opens; an absolute path if it is a file.
+        crs: Coordinate system of the layer; invalid when it has none.
+        extent: In QGIS's map coordinates.
+        has_georeference: False when QGIS places pixel (column, row) at (column, −row), while the worker uses (column, row).
+        name: The layer's name.
+    """
+
+    source: str
+    crs: QgsCoordinateReferenceSystem
+    extent: QgsRectangle
+    has_georeference: bool
+    name: str
+
+    @classmethod
+    def from_layer(cls, layer: QgsRasterLayer | None, parameter: str) -> RasterSource:
+        """Reads the layer's properties; call it in the thread of the layer.
+
+        Raises:
+            ToolboxError: There is no such raster, or none that another process could open.
+        """
+        if layer is None or not layer.isValid():
+            raise ToolboxError(f"{parameter} is not a raster that QGIS can read; choose another one.")
+        source = gdal_source(layer, parameter)
+        return cls(source, layer.crs(), layer.extent(), _has_georeference(source, parameter), layer.name())
+
+
+def gdal_source(layer: QgsRasterLayer, parameter: str) -> str:
+    """The layer's GDAL source; raises ToolboxError when it has none that works in another process."""
+    advice = "export it to a GeoTIFF (Export > Save As) and choose that."
+    provider = layer.providerType()
+    if provider != "gdal":
+        raise ToolboxError(f"{parameter} “{layer.name()}” comes from the source “{provider}”, which has no file: {advice}")
+    source = layer.source()
+    if source.startswith("/vsimem/"):
+        raise ToolboxError(f"{parameter} “{layer.name()}” lies in the memory of QGIS: {advice}")
+    if QgsProviderRegistry.instance().decodeUri("gdal", source).get("openOptions"):
+        raise ToolboxError(f"{parameter} “{layer.name()}” is opened with options of its own: {advice}")
+    return os.path.abspath(source) if os.path.exists(source) else source
+
+
+def _has_georeference(source: str, parameter: str) -> bool:
+    """Whether the file says where it lies; raises ToolboxError when it does so by ground control points only."""
+    try:
+        dataset = gdal.Open(source)
+    except RuntimeError:  # another plugin may have switched GDAL's exceptions on
+        dataset = None
+    if dataset is None:
+        raise ToolboxError(f"{parameter} “{source}” cannot be opened by GDAL; choose another raster.")
+    if dataset.GetGeoTransform(can_return_null=True) is not None:
+        return True
+    if dataset.GetGCPCount() > 0:
+        raise ToolboxError(
+            f"{parameter} “{source}” is placed by ground control points; warp it first (Raster > Projections > Warp)."
+        )
+    return False

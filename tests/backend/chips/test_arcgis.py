@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ArcGIS's metadata: what we write has the keys of real exports, and exports of ArcGIS are read."""
+
+import json
+
+import numpy as np
+import pytest
+from deep_learning_toolbox.backend.chips.folder import ChipFolder
+from deep_learning_toolbox.backend.errors import ToolboxError
+
+from ..rasters import write_raster
+from .test_export import run
+
+# Key orders of a real export of ArcGIS Pro (four bands, polygons), without the keys of a second raster.
+EMD_KEYS = (
+    "Framework ModelConfiguration ModelType ModelFile Description ImageHeight ImageWidth ExtractBands DataRange ModelPadding BatchSize "
+    "PerProcessGPUMemoryFraction MetaDataMode BlackenAroundFeature IsMultidimensional CropTileMode ImageSpaceUsed MinCellSize MaxCellSize "
+    "Classes InputRastersProps AllTilesStats"
+).split()
+STATS_KEYS = (
+    "Version NumBands TileSizeX TileSizeY NumClasses NumTiles NumTilesAsDouble NextTileIndex OutputFeatures MetaDataMode MinCellSize "
+    "MaxCellSize Classes FeatureStats InputRastersProps BandStatsState"
+).split()
+FEATURE_KEYS = (
+    "NumClasses NumImagesTotal NumFeaturesTotal NumImagesPerClass NumFeaturesPerClass NumFeaturesPerImage FeatureAreaPerClass"
+).split()
+
+
+def test_definition_and_statistics_have_the_keys_of_a_real_export_in_order(tmp_path):
+    run(tmp_path)
+    definition = json.loads((tmp_path / "chips" / "esri_model_definition.emd").read_text())
+    stats = json.loads((tmp_path / "chips" / "esri_accumulated_stats.json").read_text())
+    assert list(definition)[:-1] == EMD_KEYS
+    assert list(definition)[-1].startswith("WellKnownBandNames")
+    assert list(stats) == STATS_KEYS
+    assert list(stats["FeatureStats"]) == FEATURE_KEYS
+    assert list(stats["BandStatsState"][0]) == ["Min", "Max", "Mean", "StdDev", "M1", "M2", "Num"]
+
+
+def test_classes_are_ascending_and_coloured(tmp_path):
+    run(tmp_path, class_values=(2, 1))
+    definition = json.loads((tmp_path / "chips" / "esri_model_definition.emd").read_text())
+    assert [entry["Value"] for entry in definition["Classes"]] == [1, 2]
+    assert all(len(entry["Color"]) == 3 and min(entry["Color"]) >= 0 for entry in definition["Classes"])
+    assert definition["MinCellSize"] == {"x": 10.0, "y": 10.0, "spatialReference": {"wkid": 32632, "latestWkid": 32632}}
+
+
+def test_statistics_are_those_of_the_chips(tmp_path):
+    folder, _ = run(tmp_path)
+    stats = json.loads((tmp_path / "chips" / "esri_accumulated_stats.json").read_text())
+    pixels = np.concatenate([folder.load(chip).image.reshape(2, -1) for chip in folder.chips], axis=1)
+    state = stats["BandStatsState"][1]
+    assert state["Num"] == pixels.shape[1]
+    assert state["M1"] == pytest.approx(pixels[1].mean())
+    assert (state["M2"] / state["Num"]) ** 0.5 == pytest.approx(pixels[1].std(), rel=1e-6)
+    assert stats["FeatureStats"]["NumFeaturesPerClass"] == [1, 1]
+    assert stats["FeatureStats"]["FeatureAreaPerClass"][0]["Sum"] == 36 * 100
+
+
+def test_map_lists_image_and_label_with_two_blanks_between(tmp_path):
+    run(tmp_path)
+    first = (tmp_path / "chips" / "map.txt").read_bytes().splitlines(keepends=True)[0]
+    assert first == b"images\\000000000000.tif  labels\\000000000000.tif \n"
+    assert (tmp_path / "chips" / "stats.txt").read_text().startswith("images = 2 *2*16*16\nclasses = 2\n")
+
+
+def arcgis_export(path, digits=9, mode="Classified_Tiles"):
+    for name in ("images", "labels"):
+        (path / name).mkdir(parents=True)
+    lines = []
+    for number in range(2):
+        stem = f"{number + 7:0{digits}d}"
+        write_raster(path / "images" / f"{stem}.tif", np.full((3, 16, 16), 50 * number + 10, np.uint8))
+        write_raster(path / "labels" / f"{stem}.tif", np.full((16, 16), 10 * number, np.int32))
+        lines.append(f"images\\{stem}.tif  labels\\{stem}.tif \r\n")
+    (path / "map.txt").write_bytes("".join(lines).encode())
+    definition = {"MetaDataMode": mode, "Classes": [{"Value": 10, "Name": "Roof", "Color": [-1, -1, -1]}]}
+    (path / "esri_model_definition.emd").write_text(json.dumps(definition))
+    (path / "esri_accumulated_stats.json").write_text(json.dumps({"MetaDataMode": mode}))
+    return path
+
+
+@pytest.mark.parametrize("digits", [9, 12])
+def test_export_of_arcgis_is_read(tmp_path, digits):
+    folder = ChipFolder.open(arcgis_export(tmp_path / "esri", digits))
+    assert [(entry.value, entry.name) for entry in folder.classes.classes] == [(10, "Roof")]
+    assert [band.mean for band in folder.bands] == [35.0] * 3
+    arrays = folder.load(folder.chips[1])
+    assert (arrays.label == 10).all()
+    assert arrays.blocks is None
+
+
+def test_export_of_arcgis_in_another_format_is_refused_by_name(tmp_path):
+    with pytest.raises(ToolboxError, match="was exported as RCNN_Masks"):
+        ChipFolder.open(arcgis_export(tmp_path / "esri", mode="RCNN_Masks"))
+
+
+@pytest.mark.parametrize("line", ["images\\1.tif  labels\\1.tif", "..\\..\\etc\\passwd  labels\\000000007.tif"])
+def test_file_missing_from_an_export_of_arcgis_is_named(tmp_path, line):
+    path = arcgis_export(tmp_path / "esri")
+    (path / "map.txt").write_text(line + "\n")
+    with pytest.raises(ToolboxError, match="which is not in the folder"):
+        ChipFolder.open(path)
