@@ -45,7 +45,7 @@ sample: $(SAMPLE)/.complete
 
 $(SAMPLE)/.complete: demo/sample.txt | qgis
 	@rm -rf $(SAMPLE) && mkdir -p $(SAMPLE)
-	@$(PYTHON) -m pip install --quiet --no-deps --target $(SAMPLE) -r demo/sample.txt
+	@$(PYTHON) -m pip install --quiet --root-user-action=ignore --no-deps --target $(SAMPLE) -r demo/sample.txt
 	@touch $@
 
 $(BUILD)/bench/.complete: benchmarks/requirements.txt | qgis

@@ -25,6 +25,7 @@ from ..backend.errors import ToolboxError
 from .job import Job
 
 Parameters = dict[str, Any]
+MODEL_FILTER = "Models (*.dlpk *.emd)"
 
 _ICONS = Path(__file__).resolve().parent.parent / "resources" / "icons"
 
@@ -84,9 +85,7 @@ class ToolboxAlgorithm(QgsProcessingAlgorithm):
 
     def integer(self, name: str, label: str, default: int, low: int, high: int) -> QgsProcessingParameterNumber:
         """A parameter with a whole number from ``low`` to ``high``."""
-        return QgsProcessingParameterNumber(
-            name, label, QgsProcessingParameterNumber.Type.Integer, default, False, low, high
-        )
+        return QgsProcessingParameterNumber(name, label, QgsProcessingParameterNumber.Type.Integer, default, False, low, high)
 
     def real(self, name: str, label: str, default: float, low: float, high: float) -> QgsProcessingParameterNumber:
         """A parameter with a number from ``low`` to ``high``."""
@@ -95,6 +94,11 @@ class ToolboxAlgorithm(QgsProcessingAlgorithm):
     def output_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str:
         """Absolute path of a file or folder to write; empty when it is not wanted. The worker runs in another folder."""
         path = self.parameterAsFileOutput(parameters, name, context)
+        return os.path.abspath(path) if path else ""
+
+    def layer_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str:
+        """Absolute path of a raster to write, which is loaded afterwards if the user wants so; empty when it is not wanted."""
+        path = self.parameterAsOutputLayer(parameters, name, context)
         return os.path.abspath(path) if path else ""
 
     def input_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str:
@@ -111,9 +115,7 @@ class BackendAlgorithm(ToolboxAlgorithm):
 
     STAGE = ""
 
-    def build_settings(
-        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback, job_folder: Path
-    ) -> dict[str, Any]:
+    def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         """The settings of the stage; may write input of the job into the job's folder. Raises ToolboxError."""
         raise NotImplementedError
 
@@ -123,8 +125,7 @@ class BackendAlgorithm(ToolboxAlgorithm):
         try:
             # The interpreter is looked for first: a missing one should not cost the time of preparing the input.
             job = Job.start(self.STAGE, feedback)
-            settings = self.build_settings(parameters, context, feedback, job.folder)
-            return job.run(settings)
+            return job.run(self.build_settings(parameters, context, job))
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
 

@@ -18,7 +18,6 @@ from qgis.core import (
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
     QgsProcessingParameterFolderDestination,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
 )
 
@@ -100,8 +99,13 @@ class ExportTrainingData(BackendAlgorithm):
         )
         self.add(
             QgsProcessingParameterField(
-                self.CLASS_VALUE_FIELD, self.tr("Class value field"), None, self.LABELS, QgsProcessingParameterField.DataType.Any,
-                False, True,
+                self.CLASS_VALUE_FIELD,
+                self.tr("Class value field"),
+                None,
+                self.LABELS,
+                QgsProcessingParameterField.DataType.Any,
+                False,
+                True,
             ),
             self.tr(
                 "Field with whole numbers from 1 to 65,534, or with texts, which are numbered in alphabetical order. If empty: the "
@@ -110,8 +114,13 @@ class ExportTrainingData(BackendAlgorithm):
         )
         self.add(
             QgsProcessingParameterField(
-                self.CLASS_NAME_FIELD, self.tr("Class name field"), None, self.LABELS, QgsProcessingParameterField.DataType.Any,
-                False, True,
+                self.CLASS_NAME_FIELD,
+                self.tr("Class name field"),
+                None,
+                self.LABELS,
+                QgsProcessingParameterField.DataType.Any,
+                False,
+                True,
             ),
             self.tr("Field with the names of the classes. If empty: the field Classname, else the values serve as names."),
         )
@@ -131,7 +140,10 @@ class ExportTrainingData(BackendAlgorithm):
         for names, label, default, limits, text in (
             ((self.TILE_SIZE_X, self.TILE_SIZE_Y), "Tile size", 256, TILE_RANGE, self.tr("Size of a chip in pixels.")),
             (
-                (self.STRIDE_X, self.STRIDE_Y), "Stride", 128, STRIDE_RANGE,
+                (self.STRIDE_X, self.STRIDE_Y),
+                "Stride",
+                128,
+                STRIDE_RANGE,
                 self.tr("Distance in pixels from one chip to the next; half of the tile size gives an overlap of 50 %."),
             ),
         ):
@@ -173,9 +185,7 @@ class ExportTrainingData(BackendAlgorithm):
             return False, fault
         return super().checkParameterValues(parameters, context)
 
-    def prepareAlgorithm(
-        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> bool:
+    def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
             self._raster = RasterSource.from_layer(self.parameterAsRasterLayer(parameters, self.INPUT, context), self.INPUT)
             self._labels: LabelSource | None = None
@@ -194,9 +204,7 @@ class ExportTrainingData(BackendAlgorithm):
             raise QgsProcessingException(str(failure)) from failure
         return True
 
-    def build_settings(
-        self, parameters: Parameters, context: QgsProcessingContext, job: Job
-    ) -> dict[str, Any]:
+    def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         settings = {
             "raster": self._raster.source,
             "output": self.output_path(parameters, self.OUTPUT, context),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,8 +73,10 @@ class Job:
         kind = event["event"]
         if kind == "progress":
             self.feedback.setProgress(100 * event["fraction"])
-            if event["message"] and event["message"] != self._shown_step:
-                self._shown_step = event["message"]
+            # Each text is a line in the dialog's log, so a step whose numbers run is shown once.
+            step = re.sub(r"[\d.,]+", "", event["message"])
+            if step and step != self._shown_step:
+                self._shown_step = step
                 self.feedback.setProgressText(event["message"])
         elif kind == "info":
             self.feedback.pushInfo(event["message"])

@@ -24,7 +24,6 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
-    QgsRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
@@ -108,9 +107,7 @@ class LabelWriter:
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = "GPKG"
         options.layerName = LAYER
-        writer = QgsVectorFileWriter.create(
-            str(path), fields, QgsWkbTypes.Type.Unknown, self.raster.crs, self.context, options
-        )
+        writer = QgsVectorFileWriter.create(str(path), fields, QgsWkbTypes.Type.Unknown, self.raster.crs, self.context, options)
         if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
             raise ToolboxError(f"The labels cannot be written to {path}: {writer.errorMessage()}.")
         names = {entry["value"]: entry["name"] for entry in classes.entries}
@@ -140,10 +137,10 @@ class LabelWriter:
         for feature in labels.selected.getFeatures(request, flags):
             self.check_cancelled()
             value = classes.value_of(feature)
-            geometry = feature.geometry()
+            geometry = self._project(feature.geometry(), transform)
             if value is None:
                 without_class += 1
-            elif geometry.isEmpty() or not self._project(geometry, transform):
+            elif geometry is None:
                 without_place += 1
             elif geometry.boundingBox().intersects(self.raster.extent):
                 yield value, self._place(geometry)
@@ -161,26 +158,21 @@ class LabelWriter:
                 )
         return QgsCoordinateTransform(labels.sourceCrs(), self.raster.crs, self.context)
 
-    def _project(self, geometry: QgsGeometry, transform: QgsCoordinateTransform) -> bool:
-        """Buffers, straightens and reprojects a geometry in place; False when that is not possible."""
+    def _project(self, geometry: QgsGeometry, transform: QgsCoordinateTransform) -> QgsGeometry | None:
+        """The geometry buffered, without curves and reprojected; None when nothing is left of it or it cannot be reprojected."""
         if self.buffer_radius > 0:
-            buffered = geometry.buffer(self.buffer_radius, BUFFER_SEGMENTS)
-            if buffered.isEmpty():
-                return False
-            geometry.set(buffered.get().clone())
+            geometry = geometry.buffer(self.buffer_radius, BUFFER_SEGMENTS)
+        if geometry.isEmpty():
+            return None
         geometry.convertToStraightSegment()  # the worker's libraries know no curves
         try:
-            return geometry.transform(transform) == QgsGeometry.OperationResult.Success
+            done = geometry.transform(transform) == QgsGeometry.OperationResult.Success
         except QgsCsException:
-            return False
+            done = False
+        return geometry if done else None
 
     def _place(self, geometry: QgsGeometry) -> QgsGeometry:
         """The geometry as the worker counts: see `RasterSource.has_georeference`."""
         if not self.raster.has_georeference:
             geometry.transform(QTransform.fromScale(1, -1))
         return geometry
-
-
-def meets(extent: QgsRectangle, raster: RasterSource) -> bool:
-    """Whether an extent in the raster's coordinates has pixels of it."""
-    return not extent.isEmpty() and extent.intersects(raster.extent)

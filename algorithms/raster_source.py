@@ -68,7 +68,5 @@ def _has_georeference(source: str, parameter: str) -> bool:
     if dataset.GetGeoTransform(can_return_null=True) is not None:
         return True
     if dataset.GetGCPCount() > 0:
-        raise ToolboxError(
-            f"{parameter} “{source}” is placed by ground control points; warp it first (Raster > Projections > Warp)."
-        )
+        raise ToolboxError(f"{parameter} “{source}” is placed by ground control points; warp it first (Raster > Projections > Warp).")
     return False

@@ -16,7 +16,8 @@ def write_raster(path, values, *, transform=NORTH_UP, crs=UTM, nodata=None, name
     values = values[None] if values.ndim == 2 else values
     count, height, width = values.shape
     profile = {"driver": "GTiff", "dtype": values.dtype, "crs": crs, "transform": transform, "nodata": nodata, **profile}
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(path, "w", count=count, height=height, width=width, **profile) as raster:
+    profile |= {"count": count, "height": height, "width": width}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(path, "w", **profile) as raster:
         raster.write(values)
         for band, name in enumerate(names or (), start=1):
             raster.set_band_description(band, name)

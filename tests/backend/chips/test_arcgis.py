@@ -12,18 +12,21 @@ from ..rasters import write_raster
 from .test_export import run
 
 # Key orders of a real export of ArcGIS Pro (four bands, polygons), without the keys of a second raster.
-EMD_KEYS = (
-    "Framework ModelConfiguration ModelType ModelFile Description ImageHeight ImageWidth ExtractBands DataRange ModelPadding BatchSize "
-    "PerProcessGPUMemoryFraction MetaDataMode BlackenAroundFeature IsMultidimensional CropTileMode ImageSpaceUsed MinCellSize MaxCellSize "
-    "Classes InputRastersProps AllTilesStats"
-).split()
-STATS_KEYS = (
-    "Version NumBands TileSizeX TileSizeY NumClasses NumTiles NumTilesAsDouble NextTileIndex OutputFeatures MetaDataMode MinCellSize "
-    "MaxCellSize Classes FeatureStats InputRastersProps BandStatsState"
-).split()
-FEATURE_KEYS = (
-    "NumClasses NumImagesTotal NumFeaturesTotal NumImagesPerClass NumFeaturesPerClass NumFeaturesPerImage FeatureAreaPerClass"
-).split()
+EMD_KEYS = [
+    "Framework", "ModelConfiguration", "ModelType", "ModelFile", "Description", "ImageHeight", "ImageWidth", "ExtractBands",
+    "DataRange", "ModelPadding", "BatchSize", "PerProcessGPUMemoryFraction", "MetaDataMode", "BlackenAroundFeature",
+    "IsMultidimensional", "CropTileMode", "ImageSpaceUsed", "MinCellSize", "MaxCellSize", "Classes", "InputRastersProps",
+    "AllTilesStats",
+]
+STATS_KEYS = [
+    "Version", "NumBands", "TileSizeX", "TileSizeY", "NumClasses", "NumTiles", "NumTilesAsDouble", "NextTileIndex",
+    "OutputFeatures", "MetaDataMode", "MinCellSize", "MaxCellSize", "Classes", "FeatureStats", "InputRastersProps",
+    "BandStatsState",
+]
+FEATURE_KEYS = [
+    "NumClasses", "NumImagesTotal", "NumFeaturesTotal", "NumImagesPerClass", "NumFeaturesPerClass", "NumFeaturesPerImage",
+    "FeatureAreaPerClass",
+]
 
 
 def test_definition_and_statistics_have_the_keys_of_a_real_export_in_order(tmp_path):

@@ -13,8 +13,10 @@ from rasterio.windows import Window
 
 from ..rasters import NORTH_UP, UTM, pixel_box, write_labels, write_raster
 
+WHOLE = Window(0, 0, 8, 6)
 
-def burn(tmp_path, *pairs, window=Window(0, 0, 8, 6)):
+
+def burn(tmp_path, *pairs, window=WHOLE):
     return VectorLabels(write_labels(tmp_path / "labels.gpkg", pairs), NORTH_UP).burn(window)
 
 
@@ -112,12 +114,12 @@ def test_fraction_in_a_class_raster_is_named(tmp_path):
 
 
 def test_names_and_colours_come_from_the_attribute_table():
+    columns = (("Value", 0), ("Class", 2), ("Red", 6), ("Green", 7), ("Blue", 8))
+    fields = "".join(f"<FieldDefn><Name>{name}</Name><Usage>{usage}</Usage></FieldDefn>" for name, usage in columns)
     table = (
         "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category/><Category>old</Category></CategoryNames>"
-        "<GDALRasterAttributeTable><FieldDefn index='0'><Name>Value</Name><Usage>0</Usage></FieldDefn>"
-        "<FieldDefn index='1'><Name>Class</Name><Usage>2</Usage></FieldDefn><FieldDefn index='2'><Name>Red</Name><Usage>6</Usage></FieldDefn>"
-        "<FieldDefn index='3'><Name>Green</Name><Usage>7</Usage></FieldDefn><FieldDefn index='4'><Name>Blue</Name><Usage>8</Usage></FieldDefn>"
-        "<Row index='0'><F>1</F><F>Wald</F><F>0</F><F>100</F><F>20</F></Row></GDALRasterAttributeTable></PAMRasterBand></PAMDataset>"
+        f"<GDALRasterAttributeTable>{fields}<Row index='0'><F>1</F><F>Wald</F><F>0</F><F>100</F><F>20</F></Row>"
+        "</GDALRasterAttributeTable></PAMRasterBand></PAMDataset>"
     )
     assert read_sidecar(table.encode()) == {1: {"name": "Wald", "color": [0, 100, 20]}}
 

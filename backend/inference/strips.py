@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads the rows of tiles in a thread of its own, ahead of the network; each pixel of a band is read once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..imagery.raster import RasterReader
+from .plan import ColumnBand, TilePlan
+
+STRIPS_AHEAD = 2
+WAIT_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The pixels under one row of tiles.
+
+    Attributes:
+        row: Number of the tile row.
+        image: (bands, tile, columns of the band's tiles) float32 after scale and offset, 0 where invalid.
+        valid: (tile, columns) bool.
+    """
+
+    row: int
+    image: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+class StripReader:
+    """Context manager around the reading thread of one column band.
+
+    Args:
+        source: GDAL source.
+        bands: One-based bands.
+        window: Part of the raster that the plan covers.
+        plan: The tiles.
+        band: The columns.
+    """
+
+    def __init__(self, source: str, bands: Sequence[int], window: Window, plan: TilePlan, band: ColumnBand) -> None:
+        self._source = source
+        self._bands = bands
+        self._window = window
+        self._plan = plan
+        self._band = band
+        self._queue: queue.Queue[Strip | BaseException | None] = queue.Queue(STRIPS_AHEAD)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="strip reader", daemon=True)
+
+    def __enter__(self) -> StripReader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Strip | None]:
+        """The strips from top to bottom; None when the next one is not there yet, so that the caller stays responsive.
+
+        Raises:
+            Exception: Whatever ended the reading.
+        """
+        while True:
+            try:
+                item = self._queue.get(timeout=WAIT_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def _run(self) -> None:
+        try:
+            with RasterReader(self._source, self._bands) as reader:
+                for strip in self._read(reader):
+                    self._put(strip)
+                    if self._stopped.is_set():
+                        return
+            self._put(None)
+        except Exception as failure:  # handed over and raised in the caller's thread
+            self._put(failure)
+
+    def _put(self, item: Strip | BaseException | None) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=WAIT_SECONDS)
+                return
+            except queue.Full:
+                continue
+
+    def _read(self, reader: RasterReader) -> Iterator[Strip]:
+        plan = self._plan
+        left = plan.columns[self._band.tiles[0]]
+        width = min(plan.columns[self._band.tiles[-1]] + plan.tile, plan.width) - left
+        image = np.zeros((len(reader.bands), 0, width), np.float32)
+        valid = np.zeros((0, width), bool)
+        read_to = 0
+        for row, top in enumerate(plan.rows):
+            bottom = min(top + plan.tile, plan.height)
+            window = Window(self._window.col_off + left, self._window.row_off + read_to, width, bottom - read_to)
+            fresh_image, fresh_valid = reader.read(window)
+            shared = read_to - top
+            image = np.concatenate([image[:, image.shape[1] - shared :], fresh_image], axis=1)
+            valid = np.concatenate([valid[valid.shape[0] - shared :], fresh_valid])
+            read_to = bottom
+            yield Strip(row, *_pad(image, valid, plan.tile))
+
+
+def _pad(image: NDArray[np.float32], valid: NDArray[np.bool_], tile: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Continues a raster smaller than a tile by its mirror image, which looks more like ground than a black border."""
+    missing = ((0, max(tile - valid.shape[0], 0)), (0, max(tile - valid.shape[1], 0)))
+    if not any(after for _, after in missing):
+        return image, valid
+    return np.pad(image, ((0, 0), *missing), mode="reflect"), np.pad(valid, missing, mode="reflect")

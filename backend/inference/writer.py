@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Writes the rasters of a classification: by rows into a plain file, then once into a cloud-optimised GeoTIFF, then to its name.
+
+Nothing appears under a final name before everything is whole: the work is done in ``.partial-<job id>`` beside the output, and the
+sidecars are moved in before the raster they belong to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..errors import ToolboxError
+from ..runtime.disk import checked_writing
+from ..runtime.output_folder import partial_name
+from .sidecars import LegendEntry, build_sidecar, build_style
+
+POLL_SECONDS = 0.2
+PLAIN = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "IF_SAFER", "sparse_ok": True}
+COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "NO", "blocksize": 512, "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS"}
+
+
+class RasterOutput:
+    """One raster under way. A context manager that removes what is not finished.
+
+    Args:
+        path: Final name.
+        job_id: Names the partial folder.
+        shape: (rows, columns).
+        dtype: ``uint8`` or ``uint16``.
+        nodata: Nodata value.
+        transform: Pixel-to-map matrix.
+        crs_wkt: CRS; None without.
+        legend: Classes for the colour table and the sidecars; empty for a raster of numbers.
+
+    Raises:
+        ToolboxError: The folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        job_id: str,
+        shape: tuple[int, int],
+        dtype: str,
+        nodata: int,
+        transform: Affine,
+        crs_wkt: str | None,
+        legend: list[LegendEntry],
+    ) -> None:
+        self.path = path.absolute()
+        self._legend = legend
+        self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.stem}"
+        self._profile = {**PLAIN, "height": shape[0], "width": shape[1], "count": 1, "dtype": dtype, "nodata": nodata}
+        self._profile |= {"transform": transform, "crs": crs_wkt}
+        self._made: list[Path] = []
+        self._dataset: rasterio.io.DatasetWriter | None = None
+
+    def __enter__(self) -> RasterOutput:
+        if self.path.is_dir():
+            raise ToolboxError(f"OUTPUT {self.path} is a folder; give the name of a file ending in .tif.")
+        self._made = [folder for folder in self.path.parents if not folder.exists()]
+        try:
+            self._partial.mkdir(parents=True, exist_ok=True)
+        except OSError as failure:
+            raise ToolboxError(
+                f"The output {self.path} cannot be written ({failure.strerror}); choose another folder."
+            ) from failure
+        try:
+            self._dataset = rasterio.open(self._partial / "rows.tif", "w", **self._profile)
+        except BaseException:
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None) -> None:
+        if self._dataset is not None:
+            # On a full disk closing fails too; the first failure is the one that is told.
+            with contextlib.suppress(rasterio.errors.RasterioError) if failure else contextlib.nullcontext():
+                self._dataset.close()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)  # what another program holds open is removed by the client later
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # not empty: it holds the result
+                folder.rmdir()
+
+    def write(self, row: int, column: int, values: NDArray[np.generic]) -> None:
+        """Writes a rectangle (rows, columns) with its upper left corner at row and column."""
+        if self._dataset is None:
+            raise ValueError("the output is not open")
+        with checked_writing(self._partial):
+            self._dataset.write(values, 1, window=Window(column, row, values.shape[1], values.shape[0]))
+
+    def finish(self, counts: dict[int, int]) -> Iterator[None]:
+        """Makes the cloud-optimised file and the sidecars; yields while it works, so that the caller can stop.
+
+        Args:
+            counts: Pixels of each class value, for the attribute table.
+        """
+        if self._dataset is None:
+            raise ValueError("the output is not open")
+        with checked_writing(self._partial):
+            if self._legend and self._profile["dtype"] == "uint8":
+                self._dataset.write_colormap(1, {entry.value: (*entry.color, 255) for entry in self._legend})
+            self._dataset.close()
+            self._dataset = None
+        yield from self._copy()
+        if self._legend:
+            (self._partial / "final.tif.aux.xml").write_bytes(build_sidecar(self._legend, counts))
+            (self._partial / "final.qml").write_bytes(build_style(self._legend))
+
+    def _copy(self) -> Iterator[None]:
+        """Copies in a thread: GDAL cannot be asked to stop, and a large raster takes minutes."""
+        failures: list[BaseException] = []
+        method = "MODE" if self._legend else "AVERAGE"
+
+        def copy() -> None:
+            try:
+                with checked_writing(self._partial):
+                    target = self._partial / "final.tif"
+                    rasterio.shutil.copy(self._partial / "rows.tif", target, **COG, overview_resampling=method)
+            except Exception as failure:  # raised again below, in the caller's thread
+                failures.append(failure)
+
+        thread = threading.Thread(target=copy, name="cog copy", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+            yield None
+        if failures:
+            raise failures[0]
+
+    def publish(self) -> None:
+        """Moves everything to its final name, the raster last; sidecars of a previous raster of this name go."""
+        moves = ((".qml", self.path.with_suffix(".qml")), (".tif.aux.xml", Path(f"{self.path}.aux.xml")), (".tif", self.path))
+        for ending, target in moves:
+            made = self._partial / f"final{ending}"
+            if made.exists():
+                made.replace(target)
+            else:
+                target.unlink(missing_ok=True)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What users and scripts see: ids, parameters, outputs. They never change once landed; new parameters need defaults."""
+
+import json
+import subprocess
+
+import pytest
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+)
+
+FROZEN = {
+    "checksetup": ({"OUTPUT_HTML"}, {"OUTPUT_HTML", "DEVICE", "TORCH_VERSION", "READY"}),
+    "installbackend": ({"WHEELS", "DEVICE", "PYTHON"}, {"PYTHON", "DEVICE"}),
+    "exporttrainingdata": (
+        {
+            "INPUT", "LABELS", "LABEL_RASTER", "CLASS_VALUE_FIELD", "CLASS_NAME_FIELD", "BANDS", "CHIP_FORMAT", "METADATA_FORMAT",
+            "TILE_SIZE_X", "TILE_SIZE_Y", "STRIDE_X", "STRIDE_Y", "EMPTY_TILES", "BUFFER_RADIUS", "MIN_LABELED_RATIO", "OUTPUT",
+        },
+        {"OUTPUT", "CHIPS", "CLASSES"},
+    ),
+    "trainmodel": (
+        {
+            "INPUT", "MORE_INPUTS", "MODEL_TYPE", "BACKBONE", "WEIGHTS", "WEIGHTS_FILE", "PRETRAINED_MODEL", "MAX_EPOCHS",
+            "BATCH_SIZE", "LEARNING_RATE", "CHIP_SIZE", "VALIDATION_PERCENT", "SPLIT", "UNLABELED", "CLASS_BALANCING", "LOSS",
+            "AUGMENTATION", "EARLY_STOPPING", "MONITOR", "SEED", "DEVICE", "OUTPUT",
+        },
+        {"OUTPUT", "MODEL", "OUTPUT_HTML", "SCORE", "EPOCHS"},
+    ),
+    "classifypixels": (
+        {
+            "INPUT", "MODEL", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "TEST_TIME_AUGMENTATION", "PREDICT_BACKGROUND", "EXTENT",
+            "MEMORY", "DEVICE", "OUTPUT", "OUTPUT_CONFIDENCE",
+        },
+        {"OUTPUT", "OUTPUT_CONFIDENCE", "DEVICE_USED"},
+    ),
+    "Train and classify": (
+        {"INPUT", "LABELS", "CLASS_VALUE_FIELD", "TILE_SIZE", "BACKBONE", "MAX_EPOCHS", "classify:Class raster", "train:Model folder"},
+        {"classify:Class raster", "train:Model folder"},
+    ),
+}  # fmt: skip
+REQUIRED = {
+    "checksetup": set(),
+    "installbackend": set(),
+    "exporttrainingdata": {"INPUT", "OUTPUT"},
+    "trainmodel": {"INPUT", "OUTPUT"},
+    "classifypixels": {"INPUT", "MODEL", "OUTPUT"},
+    "Train and classify": {"INPUT", "LABELS", "classify:Class raster", "train:Model folder"},
+}
+# Parameters that go to the worker under another name, or are no setting of it.
+RENAMED = {"UNLABELED": "unlabelled", "MEMORY": "memory_mb"}
+NOT_SETTINGS = {"BUFFER_RADIUS", "CHIP_FORMAT", "METADATA_FORMAT"}
+STAGES = {
+    "exporttrainingdata": ("chips.settings", "ExportSettings"),
+    "trainmodel": ("training.settings", "TrainSettings"),
+    "classifypixels": ("inference.settings", "ClassifySettings"),
+}
+DEFAULTS = """
+import dataclasses, importlib, json, sys
+module, name = sys.argv[1:]
+settings = getattr(importlib.import_module("deep_learning_toolbox.backend." + module), name)
+fields = {f.name: f.default for f in dataclasses.fields(settings) if f.default is not dataclasses.MISSING}
+print(json.dumps(fields))
+"""
+
+
+def algorithm(name):
+    return QgsApplication.processingRegistry().algorithmById(f"deeplearning:{name}")
+
+
+def is_optional(parameter):
+    return bool(parameter.flags() & QgsProcessingParameterDefinition.Flag.FlagOptional)
+
+
+def test_provider_lists_the_frozen_tools(provider):
+    assert {entry.name() for entry in provider.algorithms()} == set(FROZEN)
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_parameters_and_outputs_keep_their_names(provider, name):
+    parameters, outputs = FROZEN[name]
+    assert {parameter.name() for parameter in algorithm(name).parameterDefinitions()} == parameters
+    assert {output.name() for output in algorithm(name).outputDefinitions()} == outputs
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_only_the_agreed_parameters_must_be_given(provider, name):
+    required = {
+        parameter.name()
+        for parameter in algorithm(name).parameterDefinitions()
+        if parameter.defaultValue() is None and not is_optional(parameter)
+    }
+    assert required == REQUIRED[name]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_input_has_a_help_text_in_panel_and_tooltip(provider, name):
+    tool = algorithm(name)
+    inputs = [parameter for parameter in tool.parameterDefinitions() if not parameter.isDestination()]
+    assert [parameter.name() for parameter in inputs if len(parameter.help()) < 15] == []
+    assert all(parameter.help() in parameter.toolTip() for parameter in inputs)
+    assert all(parameter.help() in tool.shortHelpString() for parameter in inputs)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_choices_are_given_as_words(provider, name):
+    enums = [entry for entry in algorithm(name).parameterDefinitions() if isinstance(entry, QgsProcessingParameterEnum)]
+    for parameter in enums:
+        assert parameter.usesStaticStrings()
+        assert parameter.defaultValue() in parameter.options()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_defaults_are_those_of_the_settings_in_the_backend(provider, worker_python, name):
+    command = [str(worker_python), "-c", DEFAULTS, *STAGES[name]]
+    settings = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    compared = {}
+    for parameter in algorithm(name).parameterDefinitions():
+        field = RENAMED.get(parameter.name(), parameter.name().lower())
+        if parameter.name() not in NOT_SETTINGS and field in settings:
+            compared[field] = parameter.defaultValue() or (None if settings[field] is None else type(settings[field])())
+    assert compared == {field: settings[field] for field in compared}
+    assert len(compared) >= 7
+
+
+def test_model_types_are_those_of_the_registry(provider, worker_python):
+    code = "from deep_learning_toolbox.backend.models.catalogue import ARCHITECTURES; print(';'.join(ARCHITECTURES))"
+    listed = subprocess.run([str(worker_python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert algorithm("trainmodel").parameterDefinition("MODEL_TYPE").options() == listed.split(";")
+
+
+def test_backbones_in_the_help_are_those_of_the_registry(provider, worker_python):
+    code = "from deep_learning_toolbox.backend.models.catalogue import ENCODERS; print(', '.join(ENCODERS))"
+    listed = subprocess.run([str(worker_python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert listed in algorithm("trainmodel").parameterDefinition("BACKBONE").help()
+
+
+def test_numbers_are_taken_as_text(provider, chips, tmp_path):
+    parameters = {"INPUT": str(chips), "MAX_EPOCHS": "5", "LEARNING_RATE": "0.01", "OUTPUT": str(tmp_path / "model")}
+    assert algorithm("trainmodel").checkParameterValues(parameters, QgsProcessingContext()) == (True, "")
+
+
+def test_provider_writes_files_only_and_prefers_tif_and_gpkg(provider):
+    assert not provider.supportsNonFileBasedOutput()
+    assert provider.supportedOutputRasterLayerExtensions()[0] == "tif"
+    assert provider.supportedOutputVectorLayerExtensions()[0] == "gpkg"
+
+
+def test_provider_shows_name_version_and_icon(provider):
+    from deep_learning_toolbox.backend import __version__
+
+    assert provider.name() == "Deep Learning Toolbox"
+    assert provider.longName() == f"Deep Learning Toolbox {__version__}"
+    assert not provider.icon().pixmap(24, 24).isNull()
+
+
+def test_every_tool_has_an_icon_of_its_own(provider):
+    tools = [entry for entry in provider.algorithms() if entry.name() in STAGES]
+    assert len({entry.svgIconPath() for entry in tools}) == len(tools)
+    assert all(not entry.icon().pixmap(16, 16).isNull() for entry in tools)
