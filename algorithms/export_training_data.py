@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBand,
@@ -19,6 +20,7 @@ from qgis.core import (
     QgsProcessingParameterField,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterRasterLayer,
+    QgsVectorLayer,
 )
 
 from ..backend.errors import ToolboxError
@@ -196,13 +198,20 @@ class ExportTrainingData(BackendAlgorithm):
             else:
                 self._labels = LabelSource.catch(
                     self.parameterAsSource(parameters, self.LABELS, context),
-                    self.parameterAsVectorLayer(parameters, self.LABELS, context),
+                    self._whole_layer(parameters, context),
                     self.parameterAsString(parameters, self.CLASS_VALUE_FIELD, context),
                     self.parameterAsString(parameters, self.CLASS_NAME_FIELD, context),
                 )
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
         return True
+
+    def _whole_layer(self, parameters: Parameters, context: QgsProcessingContext) -> QgsVectorLayer | None:
+        """The label layer without selection or filter."""
+        value = parameters.get(self.LABELS)
+        if isinstance(value, QgsProcessingFeatureSourceDefinition):
+            value = value.source
+        return self.parameterAsVectorLayer({self.LABELS: value}, self.LABELS, context)
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         settings = {

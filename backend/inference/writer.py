@@ -79,6 +79,8 @@ class RasterOutput:
             ) from failure
         try:
             self._dataset = rasterio.open(self._partial / "rows.tif", "w", **self._profile)
+            if self._legend and self._profile["dtype"] == "uint8":  # GeoTIFF wants the table before any pixel
+                self._dataset.write_colormap(1, {entry.value: (*entry.color, 255) for entry in self._legend})
         except BaseException:
             self._clean_up()
             raise
@@ -113,8 +115,6 @@ class RasterOutput:
         if self._dataset is None:
             raise ValueError("the output is not open")
         with checked_writing(self._partial):
-            if self._legend and self._profile["dtype"] == "uint8":
-                self._dataset.write_colormap(1, {entry.value: (*entry.color, 255) for entry in self._legend})
             self._dataset.close()
             self._dataset = None
         yield from self._copy()

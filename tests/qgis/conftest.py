@@ -38,7 +38,7 @@ def private_home(tmp_path_factory, worker_python):
             os.environ[name] = value
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def plugin(qgis_app, qgis_processing):
     """The plugin, made by its factory, with its provider registered."""
     import deep_learning_toolbox

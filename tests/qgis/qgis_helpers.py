@@ -123,9 +123,7 @@ def make_layer(features, fields, crs=CRS, kind="Polygon", name="labels"):
 
 def make_labels(crs=CRS):
     """Label layer of the scene with the fields Classvalue (1, 4) and Classname."""
-    features = [
-        (geometry, FOREST if forest else WATER, "Forest" if forest else "Water") for geometry, forest in scene_squares()
-    ]
+    features = [(geometry, FOREST if forest else WATER, "Forest" if forest else "Water") for geometry, forest in scene_squares()]
     return make_layer(features, [("Classvalue", QVariant.Type.Int), ("Classname", QVariant.Type.String)], crs)
 
 

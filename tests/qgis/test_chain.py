@@ -94,7 +94,7 @@ def test_confidence_is_written_when_asked_for(scene, model, folder):
     )
     confidence = read_array(result["OUTPUT_CONFIDENCE"])
     assert confidence.shape == (SIZE, SIZE)
-    assert 50 <= confidence.min()
+    assert confidence.min() >= 50
     assert confidence.max() <= 100
 
 

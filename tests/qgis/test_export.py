@@ -19,7 +19,6 @@ from qgis_helpers import (
     CRS,
     FOREST,
     LEFT,
-    PIXEL,
     SMALL_CHIPS,
     TOP,
     WATER,

@@ -13,8 +13,8 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsGeometry,
     QgsPointXY,
-    QgsProcessingFeatureSource,
     QgsProcessingContext,
+    QgsProcessingFeatureSource,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameters,
@@ -142,7 +142,9 @@ def test_a_raster_without_georeference_is_counted_downwards(plugin, folder):
 
 def test_curves_are_straightened(scene, folder):
     x, y = LEFT + 200, TOP - 200
-    curve = QgsGeometry.fromWkt(f"CurvePolygon(CircularString({x} {y}, {x + 100} {y + 100}, {x + 200} {y}, {x + 100} {y - 100}, {x} {y}))")
+    curve = QgsGeometry.fromWkt(
+        f"CurvePolygon(CircularString({x} {y}, {x + 100} {y + 100}, {x + 200} {y}, {x + 100} {y - 100}, {x} {y}))"
+    )
     features, _ = write(make_layer([(curve, 1)], FIELDS, kind="CurvePolygon"), scene, folder / "labels.gpkg")
     assert not features[0][2].constGet().hasCurvedSegments()
     assert features[0][2].area() == pytest.approx(3.1416 * 100**2, rel=0.01)
@@ -187,5 +189,3 @@ def test_rasters_placed_by_control_points_are_refused(plugin, folder):
     gdal.Translate(str(folder / "placed.tif"), str(plain), GCPs=points, outputSRS=CRS)
     with pytest.raises(ToolboxError, match=r"placed by ground control points; warp it first"):
         raster_source(folder / "placed.tif")
-
-

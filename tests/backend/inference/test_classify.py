@@ -69,7 +69,7 @@ def test_column_bands_give_the_same_pixels(tmp_path):
     network = FirstBandNetwork(3)
     classes, events = run(tmp_path, values, network=network, memory_mb=64, tile_size=1024, overlap=16, batch_size=1)
     assert np.array_equal(classes, values[0] + 1)
-    assert "2 column band(s)" in events["info"][0]["message"]
+    assert "4 column band(s)" in events["info"][0]["message"]
 
 
 def test_symmetries_average_to_the_same_answer(tmp_path):
