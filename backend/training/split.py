@@ -44,7 +44,7 @@ def split_blocks(census: Census, percent: float, seed: int, unit: str = "polygon
     """Holds out blocks so that about `percent` of each class's pixels are validated.
 
     Classes are served from the one with the fewest blocks on. For each, blocks are drawn in random order and taken while that
-    brings the held-out share nearer to the wish; a class with two blocks or more gets at least one, and always keeps at least
+    brings the held-out shares of all classes together nearer to the wish; a class with two blocks or more gets at least one, and always keeps at least
     one in training. A class with one block stays in training.
 
     Args:
@@ -97,18 +97,29 @@ def _serve_class(
     """Moves blocks of one class into `held_out`, in the order given."""
     if len(owned) < 2:
         return
-    wanted = percent / 100 * sum(census[block][index] for block in owned)
-    have = sum(census[block][index] for block in owned if block in held_out)
     spare = [block for block in owned if block not in held_out]
+    indices = {index for block in spare for index in census[block]}
+    totals = count_pixels(census, set(census), sorted(indices))
+    held = count_pixels(census, held_out, sorted(indices))
     for block in spare:
-        pixels = census[block][index]
-        if abs(have + pixels - wanted) < abs(have - wanted) and _leaves_training(block, census, owners, held_out):
+        if _gain(block, census, totals, held, percent) > 0 and _leaves_training(block, census, owners, held_out):
             held_out.add(block)
-            have += pixels
-    if not have:  # every block is larger than twice the wish: take the one that misses it least
+            for index, pixels in census[block].items():
+                held[index] += pixels
+    if not any(block in held_out for block in owned):  # every block is larger than twice the wish: take the one that misses it least
         allowed = [block for block in spare if _leaves_training(block, census, owners, held_out)]
         if allowed:
             held_out.add(min(allowed, key=lambda block: census[block][index]))
+
+
+def _gain(block: Block, census: Census, totals: Mapping[int, int], held: Mapping[int, int], percent: float) -> float:
+    """By how much the held-out shares of all classes come nearer to the wish with this block; a square of a map holds many classes."""
+    gain = 0.0
+    for index, pixels in census[block].items():
+        if pixels:
+            share, added = held[index] / totals[index] - percent / 100, pixels / totals[index]
+            gain += abs(share) - abs(share + added)
+    return gain
 
 
 def _leaves_training(block: Block, census: Census, owners: Mapping[int, Sequence[Block]], held_out: set[Block]) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
+import torch
 from deep_learning_toolbox.backend.chips.index import ChipIndex, ChipRecord
 from deep_learning_toolbox.backend.imagery.normalise import BandStatistics
 from deep_learning_toolbox.backend.labels.schema import ClassSchema
@@ -67,6 +68,15 @@ def write_tiff(path, array, west, north, nodata=None):
     profile = {"driver": "GTiff", "count": array.shape[0], "height": TILE, "width": TILE, "dtype": array.dtype}
     with rasterio.open(path, "w", **profile, nodata=nodata, transform=from_origin(west, north, CELL, CELL)) as dataset:
         dataset.write(array)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Networks this small run faster on one thread, above all beside other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

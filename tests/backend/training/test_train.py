@@ -271,7 +271,7 @@ def test_class_balancing_weighs_the_rare_class_more(prepare):
 
 
 def test_the_pretrained_encoder_learns_more_slowly_and_norms_do_not_decay(prepare):
-    trainer, store = prepare()
+    trainer, _ = prepare()
     groups = trainer._build_optimizer(1e-2, 0.3).param_groups
     assert {(round(group["lr"], 6), group["weight_decay"]) for group in groups} == {(0.003, 0.01), (0.003, 0), (0.01, 0.01), (0.01, 0)}
     assert all(parameter.ndim > 1 for group in groups if group["weight_decay"] for parameter in group["params"])
