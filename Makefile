@@ -16,6 +16,8 @@ export DEEP_LEARNING_TOOLBOX_SAMPLE := $(SAMPLE)
 export QGIS_PLUGINPATH := $(PLUGINS)
 export PYTHONPATH := $(PLUGINS)
 export PYTHONNOUSERSITE := 1
+# Waiting threads of PyTorch would otherwise burn the cores that another process computes on.
+export OMP_WAIT_POLICY := PASSIVE
 
 ENVIRONMENT := $(PYTHON) -m deep_learning_toolbox.backend.runtime.environment
 # Runs a command as a private, windowless QGIS.

@@ -22,6 +22,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
 from ..backend.errors import ToolboxError
+from ..backend.runtime.client import JobCancelled
 from .job import Job
 
 Parameters = dict[str, Any]
@@ -126,6 +127,8 @@ class BackendAlgorithm(ToolboxAlgorithm):
             # The interpreter is looked for first: a missing one should not cost the time of preparing the input.
             job = Job.start(self.STAGE, feedback)
             return job.run(self.build_settings(parameters, context, job))
+        except JobCancelled as cancelled:
+            raise QgsProcessingException(self.tr("The job was cancelled; nothing was written.")) from cancelled
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
 

@@ -20,6 +20,7 @@ from qgis.core import (
 from ..backend.errors import ToolboxError
 from .base import MODEL_FILTER, BackendAlgorithm, Parameters
 from .job import Job
+from .layer_style import style_when_loaded
 from .raster_source import RasterSource
 from .values import is_given
 
@@ -123,6 +124,13 @@ class ClassifyPixels(BackendAlgorithm):
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
         return True
+
+    def processAlgorithm(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        outputs = super().processAlgorithm(parameters, context, feedback)
+        style_when_loaded(outputs[self.OUTPUT], context)
+        return outputs
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         settings: dict[str, Any] = {

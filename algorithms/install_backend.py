@@ -50,7 +50,7 @@ class InstallBackend(ToolboxAlgorithm):
     def help_text(self) -> str:
         return self.tr(
             "Installs PyTorch and the other libraries into an environment of their own, which leaves the Python of QGIS as it is. "
-            "Downloads some 300 MB to 3 GB; running it again does nothing. Cancelling takes effect at the next step and leaves nothing "
+            "Downloads some 300 MB to 3 GB; running it again does nothing. Cancelling takes effect at the next step, leaving nothing "
             "behind."
         )
 
@@ -67,7 +67,16 @@ class InstallBackend(ToolboxAlgorithm):
             advanced=True,
         )
         self.add(
-            QgsProcessingParameterFile(self.PYTHON, self.tr("Python"), QgsProcessingParameterFile.Behavior.File, "", None, True),
+            QgsProcessingParameterFile(
+                # The default filter, *.*, would refuse names without a dot, which interpreters have.
+                self.PYTHON,
+                self.tr("Python"),
+                QgsProcessingParameterFile.Behavior.File,
+                "",
+                None,
+                True,
+                self.tr("Programs (*)"),
+            ),
             self.tr("The Python interpreter, 3.10 or later, to build on. If empty: the one of QGIS."),
             advanced=True,
         )

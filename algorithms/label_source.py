@@ -102,8 +102,9 @@ class LabelWriter:
         if labels.selected.featureCount() == 0:
             raise ToolboxError("The label layer is empty or nothing of it is selected; draw labels or change the selection.")
         fields = QgsFields()
-        fields.append(QgsField("value", QVariant.Type.Int))
-        fields.append(QgsField("name", QVariant.Type.String))
+        # The unscoped names are the only ones that Qt 5 and QGIS's bridge to Qt 6, which has no QVariant.Type, share.
+        fields.append(QgsField("value", QVariant.Int))
+        fields.append(QgsField("name", QVariant.String))
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = "GPKG"
         options.layerName = LAYER

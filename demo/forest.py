@@ -35,7 +35,8 @@ def read_labels(path: Path, scene: rasterio.DatasetReader) -> np.ndarray:
 def classify(scene_path: Path, labels_path: Path, output: Path) -> None:
     """Trains on the labelled valid pixels and writes the class raster, nodata 255."""
     with rasterio.open(scene_path) as scene:
-        bands = scene.read(masked=True)
+        # The bands have two types, which one call does not read.
+        bands = np.ma.stack([scene.read(band, masked=True).astype(np.float32) for band in scene.indexes])
         labels = read_labels(labels_path, scene)
         profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "nodata": 255, "crs": scene.crs, "transform": scene.transform}
     valid = ~np.ma.getmaskarray(bands).any(axis=0)

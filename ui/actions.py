@@ -19,7 +19,7 @@ ENTRIES = (
     ("exporttrainingdata", "export.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),
-    ("checksetup", "setup.svg", False),
+    ("checksetup", "setup.svg", True),
     ("installbackend", "install.svg", False),
 )
 
@@ -29,7 +29,7 @@ class ToolboxActions:
 
     def __init__(self, iface: QgisInterface) -> None:
         self._iface = iface
-        self._dialogs: list[QWidget] = []  # open tool dialogs, kept from being collected
+        self._dialogs: list[QWidget] = []  # those not yet deleted; QGIS deletes a tool's dialog when it is closed and idle
         self._toolbar: QToolBar = iface.addToolBar(MENU)
         self._toolbar.setObjectName("DeepLearningToolbox")  # QGIS restores its place by this name
         self._actions: list[QAction] = []
@@ -52,7 +52,8 @@ class ToolboxActions:
             self._iface.messageBar().pushWarning(MENU, text)
             return
         dialog = createAlgorithmDialog(algorithm_id)
-        dialog.finished.connect(partial(self._forget, dialog))
+        # Not `finished`: in QGIS's tool dialogs that is a method, which hides the signal.
+        dialog.destroyed.connect(partial(self._forget, dialog))
         self._dialogs.append(dialog)
         dialog.show()
 
@@ -69,6 +70,5 @@ class ToolboxActions:
         self._iface.mainWindow().removeToolBar(self._toolbar)
         self._toolbar.deleteLater()
 
-    def _forget(self, dialog: QWidget, _result: int) -> None:
-        if dialog in self._dialogs:
-            self._dialogs.remove(dialog)
+    def _forget(self, dialog: QWidget, _deleted: object = None) -> None:
+        self._dialogs = [other for other in self._dialogs if other is not dialog]

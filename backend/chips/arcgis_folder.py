@@ -48,7 +48,7 @@ def read_arcgis_folder(path: Path) -> ChipIndex:
         )
     pairs = _read_map(path)
     info = describe(str(path / pairs[0][0]))
-    chips = tuple(_record(path, image, label) for image, label in pairs)
+    chips = tuple(_record(path, image, label, info) for image, label in pairs)
     return ChipIndex(
         source=str(path),
         label_kind="raster",
@@ -78,7 +78,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_map(path: Path) -> list[tuple[str, str]]:
     """Pairs of image and label paths with forward slashes; raises ToolboxError naming the first file that is not there."""
     pairs = []
-    for line in (path / MAP).read_text(encoding="utf-8-sig").splitlines():
+    try:
+        lines = (path / MAP).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ToolboxError(f"map.txt of {path} cannot be read ({failure}); export the training data again.") from failure
+    for line in lines:
         tokens = [token.replace("\\", "/") for token in line.split()]
         if not tokens:
             continue
@@ -87,20 +91,29 @@ def _read_map(path: Path) -> list[tuple[str, str]]:
         for token in tokens:
             if ".." in token.split("/") or token.startswith("/") or not (path / token).is_file():
                 raise ToolboxError(f"map.txt of {path} names {token}, which is not in the folder; export the training data again.")
+        if Path(tokens[0]).stem != Path(tokens[1]).stem:
+            raise ToolboxError(f"map.txt of {path} pairs the image {tokens[0]} with the label {tokens[1]}; export again.")
         pairs.append((tokens[0], tokens[1]))
     if not pairs:
         raise ToolboxError(f"map.txt of {path} lists no chips; export the training data again.")
     return pairs
 
 
-def _record(path: Path, image: str, label: str) -> ChipRecord:
+def _record(path: Path, image: str, label: str, first: RasterInfo) -> ChipRecord:
+    """The record of a chip; raises ToolboxError when it has another size or number of bands than the first."""
+    chip = describe(str(path / image))
+    if (chip.count, chip.width, chip.height) != (first.count, first.width, first.height):
+        raise ToolboxError(
+            f"{path / image} has {chip.count} bands of {chip.width} × {chip.height} pixels, the first chip {first.count} of "
+            f"{first.width} × {first.height}; export again into an empty folder."
+        )
     return ChipRecord(
         name=Path(image).stem,
         image=image,
         label=label,
         blocks=None,
         window=None,
-        bounds=describe(str(path / image)).bounds,
+        bounds=chip.bounds,
         class_pixels={},
         valid_pixels=-1,
     )

@@ -10,7 +10,7 @@ the raster) and one chip of pixels.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..errors import ToolboxError
 from ..imagery.raster import RasterReader
 from ..imagery.statistics import StatisticsAccumulator
 from ..labels.classified import RasterLabels
-from ..labels.schema import ClassSchema
+from ..labels.schema import LARGEST_VALUE, UNLABELLED, ClassSchema
 from ..labels.vector import VectorLabels
 from ..runtime.disk import checked_writing
 from ..runtime.output_folder import OutputFolder
@@ -76,6 +76,7 @@ class Exporter:
         told = time.monotonic()
         for place, (top, height) in enumerate(zip(rows, heights, strict=True)):
             label, blocks = self.labels.burn(Window(0, top, across, settings.tile_size_y))
+            self._check_known(label)
             for number, (left, width) in enumerate(zip(columns, widths, strict=True)):
                 part = slice(left, left + settings.tile_size_x)
                 if settings.empty_tiles or label[:, part].any():
@@ -85,6 +86,17 @@ class Exporter:
                     told = time.monotonic()
                     yield (place + number / len(columns)) / len(rows)
         yield 1.0
+
+    def _check_known(self, label: NDArray[np.uint16]) -> None:
+        """Raises ToolboxError naming the first class value that the class list lacks."""
+        is_known = np.zeros(LARGEST_VALUE + 2, bool)
+        is_known[[UNLABELLED, *self.schema.values]] = True
+        if not is_known[label].all():
+            value = int(label[~is_known[label]].min())
+            raise ToolboxError(
+                f"The labels hold the class value {value}, but the class list only {', '.join(map(str, self.schema.values))}; "
+                "add it to the classes of the request."
+            )
 
     def _export_chip(self, window: Window, label: NDArray, blocks: NDArray, own: tuple[int, int]) -> None:
         """Writes one chip if enough of it is labelled on valid pixels; ``own`` is the part that is counted as ground."""
@@ -154,6 +166,20 @@ def open_labels(settings: ExportSettings, reader: RasterReader) -> Labels:
     return RasterLabels(str(settings.label_raster), reader.info, side)
 
 
+def read_schema(settings: ExportSettings, labels: Labels) -> Generator[Event, None, ClassSchema]:
+    """The classes of the request, else those of the whole class raster; yields while reading, so that it can be cancelled."""
+    if settings.classes or isinstance(labels, VectorLabels):
+        return ClassSchema.from_dicts(settings.classes)
+    values: set[int] = set()
+    told = time.monotonic()
+    for found in labels.find_values():
+        values |= found
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            yield progress(0.0, "reading the classes of the label raster")
+    return labels.build_schema(values)
+
+
 def export_chips(settings: ExportSettings, job_id: str) -> Iterator[Event]:
     """Exports chips.
 
@@ -170,11 +196,11 @@ def export_chips(settings: ExportSettings, job_id: str) -> Iterator[Event]:
     with (
         RasterReader(settings.raster, settings.bands) as reader,
         OutputFolder(Path(settings.output), job_id, KNOWN_NAMES, INDEX_NAME) as output,
-        checked_writing(Path(settings.output)),
     ):
         labels = open_labels(settings, reader)
-        with labels if isinstance(labels, RasterLabels) else nullcontext():
-            schema = ClassSchema.from_dicts(settings.classes) if settings.classes else labels.read_classes()
+        # A full disk may show only here, since GDAL can fail silently: before the previous result is replaced, never after.
+        with checked_writing(output.path), labels if isinstance(labels, RasterLabels) else nullcontext():
+            schema = yield from read_schema(settings, labels)
             raster = reader.info
             yield info(f"Raster: {raster.width} × {raster.height} pixels, {len(reader.bands)} bands, {raster.dtype}.")
             exporter = Exporter(
@@ -189,12 +215,13 @@ def export_chips(settings: ExportSettings, job_id: str) -> Iterator[Event]:
             )
             for share in exporter.export_rows():
                 yield progress(0.98 * share, f"{len(exporter.records)} chips")
-        index = exporter.build_index()
-        write_metadata(output.partial, index, exporter.tally)
-        index.write(output.partial)
+            index = exporter.build_index()
+            write_metadata(output.partial, index, exporter.tally)
+            index.write(output.partial)
         yield from _report(index, exporter.tally)
-        output.publish()
         yield progress(1.0)
+        # Nothing is told between these two: a cancel comes before the result is in place, or not at all.
+        output.publish()
         yield result({"OUTPUT": str(output.path), "CHIPS": len(index.chips), "CLASSES": len(index.classes.classes)})
 
 

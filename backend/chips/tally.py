@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+VALUE_BITS = 16  # a class value and a block number share one integer
+VALUE_MASK = (1 << VALUE_BITS) - 1
+
 
 @dataclass
 class Spread:
@@ -64,9 +67,10 @@ class Tally:
     def add_chip(self, label: NDArray[np.uint16], blocks: NDArray[np.uint32]) -> dict[int, int]:
         """Counts a chip and returns its labelled pixels by class value."""
         known = label > 0
-        pairs, counts = np.unique(np.stack([label[known], blocks[known]]).astype(np.int64), axis=1, return_counts=True)
+        pairs = _count_runs(blocks[known].astype(np.int64) << VALUE_BITS | label[known])
         class_pixels: dict[int, int] = {}
-        for (value, _), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+        for pair, count in pairs.items():
+            value = pair & VALUE_MASK
             class_pixels[value] = class_pixels.get(value, 0) + count
             self.features[value] += 1
             self.areas[value].add(count * self.cell_area)
@@ -74,13 +78,23 @@ class Tally:
             self.images[value] += 1
             self.pixels[value].add(count)
         self.classes_per_image.add(len(class_pixels))
-        self.features_per_image.add(pairs.shape[1])
+        self.features_per_image.add(len(pairs))
         return class_pixels
 
     def add_ground(self, label: NDArray[np.uint16], valid: NDArray[np.bool_]) -> None:
         """Counts labels of a part of the raster that no other call covers."""
         for target, where in ((self.labelled, valid), (self.lost, ~valid)):
-            found, counts = np.unique(label[where], return_counts=True)
-            for value, count in zip(found.tolist(), counts.tolist(), strict=True):
+            counts = np.bincount(label[where])
+            for value in np.flatnonzero(counts).tolist():
                 if value:
-                    target[value] += count
+                    target[value] += int(counts[value])
+
+
+def _count_runs(keys: NDArray[np.int64]) -> dict[int, int]:
+    """How often each key occurs. Sorts the runs of equal keys, of which labels have few, instead of all pixels."""
+    if keys.size == 0:
+        return {}
+    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+    found, place = np.unique(keys[starts], return_inverse=True)
+    counts = np.bincount(place, weights=np.diff(starts, append=keys.size))
+    return dict(zip(found.tolist(), counts.astype(np.int64).tolist(), strict=True))

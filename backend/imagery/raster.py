@@ -16,12 +16,15 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
 
 METRES_PER_DEGREE = 111_320.0
+CACHE_BYTES = 256 * 2**20
+LONG_DTYPES = ("int64", "uint64")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ class RasterInfo:
 
 def open_raster(source: str) -> rasterio.DatasetReader:
     """An open dataset; raises ToolboxError when GDAL cannot read the source."""
+    # GDAL's own bound, 5 % of the memory, would look like a leak on a large machine. It holds for the whole process.
+    if get_gdal_config("GDAL_CACHEMAX") > CACHE_BYTES:
+        set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
     try:
         with warnings.catch_warnings():
             # A raster without georeference is allowed; the algorithm has told the user.
@@ -86,31 +92,35 @@ def describe(source: str) -> RasterInfo:
         ToolboxError: Unreadable, without bands, with complex numbers, or rotated.
     """
     with open_raster(source) as dataset:
-        transform = dataset.transform
-        if dataset.count == 0:
-            raise ToolboxError(f"{source} has no bands; it may be a container, so choose one of its sub-datasets.")
-        if transform.b != 0 or transform.d != 0:
-            raise ToolboxError(f"{source} is rotated against its coordinate system; warp it first (Raster > Projections > Warp).")
-        if any(dtype.startswith("complex") for dtype in dataset.dtypes):
-            raise ToolboxError(f"{source} holds complex numbers; compute an amplitude or intensity raster first.")
-        crs = dataset.crs
-        return RasterInfo(
-            source=source,
-            width=dataset.width,
-            height=dataset.height,
-            count=dataset.count,
-            dtype=str(np.result_type(*dataset.dtypes)),
-            crs_wkt=crs.to_wkt() if crs else None,
-            transform=transform,
-            nodata=tuple(dataset.nodatavals),
-            band_names=tuple(name or f"Band {band}" for band, name in enumerate(dataset.descriptions, start=1)),
-            wavelengths=tuple(_wavelength(dataset.tags(band)) for band in dataset.indexes),
-            scales=tuple(dataset.scales),
-            offsets=tuple(dataset.offsets),
-            block_shape=dataset.block_shapes[0],
-            is_geographic=bool(crs and crs.is_geographic),
-            metres_per_unit=crs.linear_units_factor[1] if crs and crs.is_projected else 1.0,
-        )
+        return _describe(dataset, source)
+
+
+def _describe(dataset: rasterio.DatasetReader, source: str) -> RasterInfo:
+    transform = dataset.transform
+    if dataset.count == 0:
+        raise ToolboxError(f"{source} has no bands; it may be a container, so choose one of its sub-datasets.")
+    if transform.b != 0 or transform.d != 0:
+        raise ToolboxError(f"{source} is rotated against its coordinate system; warp it first (Raster > Projections > Warp).")
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        raise ToolboxError(f"{source} holds complex numbers; compute an amplitude or intensity raster first.")
+    crs = dataset.crs
+    return RasterInfo(
+        source=source,
+        width=dataset.width,
+        height=dataset.height,
+        count=dataset.count,
+        dtype=str(np.result_type(*dataset.dtypes)),
+        crs_wkt=crs.to_wkt() if crs else None,
+        transform=transform,
+        nodata=tuple(dataset.nodatavals),
+        band_names=tuple(name or f"Band {band}" for band, name in enumerate(dataset.descriptions, start=1)),
+        wavelengths=tuple(_wavelength(dataset.tags(band)) for band in dataset.indexes),
+        scales=tuple(dataset.scales),
+        offsets=tuple(dataset.offsets),
+        block_shape=dataset.block_shapes[0],
+        is_geographic=bool(crs and crs.is_geographic),
+        metres_per_unit=crs.linear_units_factor[1] if crs and crs.is_projected else 1.0,
+    )
 
 
 def _wavelength(tags: dict[str, str]) -> float | None:
@@ -134,12 +144,16 @@ class RasterReader:
     """
 
     def __init__(self, source: str, bands: Sequence[int] = ()) -> None:
-        self.info = describe(source)
-        self.bands = list(bands) or self._image_bands(source)
-        absent = [band for band in self.bands if not 1 <= band <= self.info.count]
-        if absent:
-            raise ToolboxError(f"{source} has {self.info.count} bands, so band {absent[0]} cannot be used; choose other bands.")
         self._dataset = open_raster(source)
+        try:
+            self.info = _describe(self._dataset, source)
+            self.bands = list(bands) or self._image_bands()
+            absent = [band for band in self.bands if not 1 <= band <= self.info.count]
+            if absent:
+                raise ToolboxError(f"{source} has {self.info.count} bands, so band {absent[0]} cannot be used; choose other bands.")
+        except ToolboxError:
+            self._dataset.close()
+            raise
         self._scale = np.array([self.info.scales[band - 1] for band in self.bands], np.float32)[:, None, None]
         self._offset = np.array([self.info.offsets[band - 1] for band in self.bands], np.float32)[:, None, None]
         self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
@@ -150,11 +164,10 @@ class RasterReader:
     def __exit__(self, *_: object) -> None:
         self._dataset.close()
 
-    @staticmethod
-    def _image_bands(source: str) -> list[int]:
+    def _image_bands(self) -> list[int]:
         """All bands but an alpha band, which says what is valid and is not imagery."""
-        with open_raster(source) as dataset:
-            return [band for band, kind in zip(dataset.indexes, dataset.colorinterp, strict=True) if kind != ColorInterp.alpha]
+        kinds = zip(self._dataset.indexes, self._dataset.colorinterp, strict=True)
+        return [band for band, kind in kinds if kind != ColorInterp.alpha]
 
     def read_raw(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Stored values of a window.
@@ -195,7 +208,8 @@ class RasterReader:
 
     def to_physical(self, stored: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Stored values (bands, rows, columns) as float32 after scale and offset, 0 where invalid."""
-        image = stored.astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is invalid, and set to 0 below
+            image = stored.astype(np.float32)
         if self._is_scaled:
             image = image * self._scale + self._offset
         image[:, ~valid] = 0
@@ -209,21 +223,31 @@ class RasterReader:
 
     def _valid(self, values: np.ndarray, window: Window) -> np.ndarray:
         valid = np.ones(values.shape[1:], bool)
+        is_dataset_mask_read = False
         for channel, band in zip(values, self.bands, strict=True):
-            nodata = self.info.nodata[band - 1]
             flags = self._dataset.mask_flag_enums[band - 1]
             if channel.dtype.kind == "f":
-                valid &= np.isfinite(channel)
-            if nodata is not None and not math.isnan(nodata) and _fits(nodata, channel.dtype):
-                valid &= channel != np.asarray(nodata).astype(channel.dtype)
-            if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+                # NaN compares false; what float32 cannot hold would reach the network as infinity.
+                valid &= np.abs(channel) <= np.finfo(np.float32).max
+            if self._dataset.dtypes[band - 1] in LONG_DTYPES:
+                # rasterio tells nodata as a double, which cannot hold every 64-bit integer; GDAL's own mask is exact.
+                if MaskFlags.nodata in flags:
+                    valid &= self._dataset.read_masks(band, window=window) != 0
+            else:
+                valid &= _differs(channel, self.info.nodata[band - 1])
+            if not is_dataset_mask_read and (MaskFlags.per_dataset in flags or MaskFlags.alpha in flags):
                 valid &= self._dataset.read_masks(band, window=window) != 0
+                is_dataset_mask_read = True  # it is the same for all bands
         return valid
 
 
-def _fits(nodata: float, dtype: np.dtype) -> bool:
-    """Whether a nodata value can occur in a dtype at all (a byte band may declare −9999)."""
-    if dtype.kind == "f":
+def _differs(channel: np.ndarray, nodata: float | None) -> np.ndarray | bool:
+    """Where a band is not its nodata value, which may be one that its type cannot hold (a byte band may declare −9999)."""
+    if nodata is None or math.isnan(nodata):
         return True
-    limits = np.iinfo(dtype)
-    return float(nodata).is_integer() and limits.min <= nodata <= limits.max
+    if channel.dtype.kind != "f":
+        limits = np.iinfo(channel.dtype)
+        if not float(nodata).is_integer() or not limits.min <= nodata <= limits.max:
+            return True
+    with np.errstate(over="ignore"):  # too large a number becomes infinity, which is invalid anyway
+        return channel != np.asarray(nodata).astype(channel.dtype)

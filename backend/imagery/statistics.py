@@ -48,7 +48,11 @@ class StatisticsAccumulator:
         self._add_to_sample(pixels.astype(np.float32))
 
     def _add_to_sample(self, pixels: np.ndarray) -> None:
-        keys = np.concatenate([self._keys, self._random.random(pixels.shape[1])])
+        keys = self._random.random(pixels.shape[1])
+        if self._keys.size == SAMPLE_SIZE:
+            lower = keys < self._keys.max()  # only these can enter: fewer and fewer as the raster goes on
+            keys, pixels = keys[lower], pixels[:, lower]
+        keys = np.concatenate([self._keys, keys])
         sample = np.concatenate([self._sample, pixels], axis=1)
         if keys.size > SAMPLE_SIZE:
             kept = np.argpartition(keys, SAMPLE_SIZE)[:SAMPLE_SIZE]

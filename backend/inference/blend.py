@@ -39,20 +39,27 @@ class BlendBuffer:
         """Adds the probabilities (classes, tile, tile), float32, of the tile in this tile row and tile column."""
         left = self._plan.columns[column] - self._first
         weight = self._down[row][:, None] * self._across[column][None, :]  # (tile, tile)
-        self._sums[:, :, left : left + self._plan.tile] += probabilities * weight
+        self._sums[:, :, left : left + self._plan.tile].addcmul_(probabilities, weight)
 
-    def take_final(self, row: int) -> Tensor:
-        """Rows that no later tile reaches, after all tiles of tile row ``row`` were added; the buffer moves on.
-
-        Returns:
-            (classes, rows, columns of the band), float32; 0 where no tile was computed.
-        """
+    def _final_rows(self, row: int) -> int:
         plan = self._plan
         is_last = row == len(plan.rows) - 1
-        count = plan.height - plan.rows[row] if is_last else plan.rows[row + 1] - plan.rows[row]
+        return plan.height - plan.rows[row] if is_last else plan.rows[row + 1] - plan.rows[row]
+
+    def final(self, row: int) -> Tensor:
+        """Rows that no later tile reaches, after all tiles of tile row ``row`` were added.
+
+        Returns:
+            (classes, rows, columns of the band), float32; 0 where no tile was computed. A view that `advance` makes invalid.
+        """
         left = self._band.left - self._first
-        final = self._sums[:, :count, left : left + self._band.right - self._band.left].clone()
-        kept = self._sums[:, count:].clone()
-        self._sums.zero_()
-        self._sums[:, : kept.shape[1]] = kept
-        return final
+        return self._sums[:, : self._final_rows(row), left : left + self._band.right - self._band.left]
+
+    def advance(self, row: int) -> None:
+        """Moves the buffer past the final rows of tile row ``row``."""
+        count, tile = self._final_rows(row), self._plan.tile
+        # In pieces that do not overlap with their target, which spares a copy of the whole buffer.
+        for start in range(count, tile, count):
+            end = min(start + count, tile)
+            self._sums[:, start - count : end - count] = self._sums[:, start:end]
+        self._sums[:, tile - count :] = 0

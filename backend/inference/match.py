@@ -25,13 +25,15 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
     Raises:
         ToolboxError: A band is missing (named), or names are missing and the numbers of bands differ.
     """
-    numbers = {info.band_names[band - 1].strip().casefold(): band for band in available}
+    keys = [info.band_names[band - 1].strip().casefold() for band in available]
     names = [name.strip().casefold() for name in wanted]
-    are_named = not all(GENERIC_NAME.fullmatch(name) for name in numbers)
-    if are_named and len(set(names)) == len(names) and all(name in numbers for name in names):
-        return [numbers[name] for name in names], ""
+    are_named = not all(GENERIC_NAME.fullmatch(key) for key in keys)
+    are_clear = len(set(names)) == len(names) and all(keys.count(name) == 1 for name in names)
+    # Numbers alone say something only when they are the same set: bands 2, 1 of a raster of two bands.
+    if are_clear and (are_named or sorted(keys) == sorted(names)):
+        return [available[keys.index(name)] for name in names], ""
     if are_named and not all(GENERIC_NAME.fullmatch(name) for name in names):
-        missing = [name for name, key in zip(wanted, names, strict=True) if key not in numbers]
+        missing = [name for name, key in zip(wanted, names, strict=True) if key not in keys]
         if missing:
             have = ", ".join(info.band_names[band - 1] for band in available)
             raise ToolboxError(
@@ -43,9 +45,7 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
             f"The model {model} was trained on {len(wanted)} bands ({', '.join(wanted)}), but the raster has {len(available)} and not "
             "these names; stack the same bands in the same order."
         )
-    if all(GENERIC_NAME.fullmatch(name) for name in names) and not are_named:
-        return list(available), ""
-    return list(available), f"The bands were matched by their order, since names are missing: {', '.join(wanted)}."
+    return list(available), f"The bands were matched by their order, since their names do not tell them: {', '.join(wanted)}."
 
 
 def compare_gsd(info: RasterInfo, gsd_m: float | None) -> str:

@@ -19,6 +19,13 @@ from numpy.typing import NDArray
 SMALLEST_WEIGHT = 1e-3
 # Column bands begin and end on blocks of the output file.
 BAND_STEP = 512
+# Copies of a strip of pixels at one time: one in work, one waiting, one the reader holds, and two while it puts the next together.
+STRIP_COPIES = 5
+
+
+def column_bytes(tile: int, classes: int, bands: int) -> int:
+    """Bytes per column of a row of tiles: the probabilities, and the pixels (float32) with their valid mask."""
+    return tile * (4 * classes + STRIP_COPIES * (4 * bands + 1))
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
@@ -89,6 +96,11 @@ class TilePlan:
     columns: tuple[int, ...]
     rows: tuple[int, ...]
     bands: tuple[ColumnBand, ...]
+
+    @property
+    def widest(self) -> int:
+        """Columns of the widest band with all its tiles, which the memory must hold."""
+        return max(self.columns[band.tiles[-1]] + self.tile - self.columns[band.tiles[0]] for band in self.bands)
 
     @property
     def tile_count(self) -> int:

@@ -38,14 +38,15 @@ class TilePredictor:
         Raises:
             torch.OutOfMemoryError: The batch does not fit; see `halve_batch`.
         """
-        total = torch.zeros(())
+        total: Tensor | None = None
         for turns, mirrored in self._symmetries:
             variant = torch.rot90(tiles, turns, (2, 3))
             variant = variant.flip(3) if mirrored else variant
             probabilities = self._softmax(variant)
             probabilities = probabilities.flip(3) if mirrored else probabilities
-            total = total.to(tiles.device) + torch.rot90(probabilities, -turns, (2, 3))
-        return total / len(self._symmetries)
+            probabilities = torch.rot90(probabilities, -turns, (2, 3))
+            total = probabilities if total is None else total.add_(probabilities)
+        return total / len(self._symmetries) if len(self._symmetries) > 1 else total
 
     def _softmax(self, tiles: Tensor) -> Tensor:
         tiles = tiles.contiguous(memory_format=torch.channels_last)

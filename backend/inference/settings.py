@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,9 @@ class ClassifySettings:
             faults.append("OUTPUT is the input raster itself; choose another name")
         if len(set(outputs)) < len(outputs):
             faults.append("OUTPUT and OUTPUT_CONFIDENCE are the same file")
+        for path in outputs:
+            if path.suffix.lower() not in (".tif", ".tiff"):
+                faults.append(f"{path.name} must end in .tif, since a GeoTIFF is written")
         if self.tile_size and not 32 <= self.tile_size <= LARGEST_TILE:
             faults.append(f"TILE_SIZE is {self.tile_size}, allowed are 0 (automatic) and 32 to {LARGEST_TILE} pixels")
         if self.overlap < -1:
@@ -60,7 +64,9 @@ class ClassifySettings:
             faults.append(f"BATCH_SIZE is {self.batch_size}, allowed are 0 (automatic) to 1024")
         if self.memory_mb < SMALLEST_MEMORY_MB:
             faults.append(f"MEMORY is {self.memory_mb} MB, at least {SMALLEST_MEMORY_MB} MB are needed")
-        if self.extent is not None and (self.extent[0] >= self.extent[2] or self.extent[1] >= self.extent[3]):
+        if self.extent is not None and not all(map(math.isfinite, self.extent)):
+            faults.append("EXTENT is not finite")
+        elif self.extent is not None and (self.extent[0] >= self.extent[2] or self.extent[1] >= self.extent[3]):
             faults.append(f"EXTENT is empty ({', '.join(f'{edge:g}' for edge in self.extent)})")
         if faults:
             raise ToolboxError(f"The classification cannot start: {'; '.join(faults)}.")

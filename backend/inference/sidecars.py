@@ -45,7 +45,8 @@ def build_sidecar(legend: list[LegendEntry], counts: Mapping[int, int]) -> bytes
         row = ElementTree.SubElement(table, "Row", index=str(index))
         for cell in (entry.value, entry.name, *entry.color, counts.get(entry.value, 0)):
             ElementTree.SubElement(row, "F").text = str(cell)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    # GDAL takes the file's first node for the root and ignores everything after an XML declaration; UTF-8 is its default.
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=False)
 
 
 def build_style(legend: list[LegendEntry]) -> bytes:

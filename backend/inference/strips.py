@@ -15,8 +15,9 @@ from rasterio.windows import Window
 from ..imagery.raster import RasterReader
 from .plan import ColumnBand, TilePlan
 
-STRIPS_AHEAD = 2
+STRIPS_AHEAD = 1  # and one more that the reader holds until there is room
 WAIT_SECONDS = 0.2
+STOP_SECONDS = 1.0  # a read of a slow drive is not waited for longer; the thread ends after it
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class StripReader:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
     def __iter__(self) -> Iterator[Strip | None]:
         """The strips from top to bottom; None when the next one is not there yet, so that the caller stays responsive.

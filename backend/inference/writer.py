@@ -27,6 +27,7 @@ from ..runtime.output_folder import partial_name
 from .sidecars import LegendEntry, build_sidecar, build_style
 
 POLL_SECONDS = 0.2
+STALE = (".ovr", ".msk")  # GDAL would show the previous raster's overviews and mask with the new one
 PLAIN = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "IF_SAFER", "sparse_ok": True}
 COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "NO", "blocksize": 512, "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS"}
 
@@ -61,7 +62,7 @@ class RasterOutput:
     ) -> None:
         self.path = path.absolute()
         self._legend = legend
-        self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.stem}"
+        self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
         self._profile = {**PLAIN, "height": shape[0], "width": shape[1], "count": 1, "dtype": dtype, "nodata": nodata}
         self._profile |= {"transform": transform, "crs": crs_wkt}
         self._made: list[Path] = []
@@ -152,3 +153,5 @@ class RasterOutput:
                 made.replace(target)
             else:
                 target.unlink(missing_ok=True)
+        for ending in STALE:
+            Path(f"{self.path}{ending}").unlink(missing_ok=True)

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A class raster as labels: brought onto the grid of the image by nearest neighbour, in windows.
 
-Its nodata, NaN and 0 mean unlabelled. Blocks, which the split into training and validation needs, are squares of the grid.
+Its nodata, NaN, masked pixels and 0 mean unlabelled. Blocks, which the split into training and validation needs, are squares of the
+grid.
 Names and colours come from the attribute table or the category names beside the raster, or from its colour table.
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.crs import CRS
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import RasterioIOError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -27,6 +32,7 @@ MOST_SIDECAR_BYTES = 16 * 2**20
 USAGE_NAME, USAGE_VALUE, USAGE_RED, USAGE_GREEN, USAGE_BLUE = 2, 5, 6, 7, 8
 USAGE_BY_COLUMN = {"value": USAGE_VALUE, "class": USAGE_NAME, "class_name": USAGE_NAME, "classname": USAGE_NAME}
 USAGE_BY_COLUMN |= {"red": USAGE_RED, "green": USAGE_GREEN, "blue": USAGE_BLUE}
+SAME_GRID_CELLS = 0.01  # grids whose corners lie closer than this need no warping
 
 
 class RasterLabels:
@@ -77,7 +83,10 @@ class RasterLabels:
 
     def _has_grid_of(self, info: RasterInfo) -> bool:
         same_size = (self._dataset.width, self._dataset.height) == (info.width, info.height)
-        return same_size and self._dataset.transform.almost_equals(info.transform, precision=1e-6)
+        # The same numbers in another CRS are another place; a raster that lacks its CRS is taken at its word.
+        crs = self._dataset.crs
+        same_crs = not crs or info.crs_wkt is None or crs == CRS.from_wkt(info.crs_wkt)
+        return same_size and same_crs and _corner_shift(self._dataset.transform, info) < SAME_GRID_CELLS
 
     def _check(self, info: RasterInfo) -> None:
         if self._dataset.count != 1:
@@ -88,9 +97,15 @@ class RasterLabels:
                 "assign it (Raster > Projections > Assign Projection)."
             )
 
-    def _clean(self, values: NDArray[Any]) -> NDArray[np.uint16]:
-        """Class values; raises ToolboxError naming the first that is not allowed."""
-        known = np.isfinite(values) & (values != self._nodata) & (values != UNLABELLED)
+    def _read(self, raster: rasterio.DatasetReader | WarpedVRT, window: Window) -> NDArray[np.uint16]:
+        """Class values of a window, 0 = unlabelled; raises ToolboxError for a damaged file and for a value that is not allowed."""
+        try:
+            values = raster.read(1, window=window)
+            is_masked = MaskFlags.per_dataset in self._dataset.mask_flag_enums[0]
+            shown = raster.read_masks(1, window=window) != 0 if is_masked else np.True_
+        except RasterioIOError as error:
+            raise ToolboxError(f"The label raster {self._source} cannot be read ({error}); the file seems to be damaged.") from error
+        known = np.isfinite(values) & (values != self._nodata) & (values != UNLABELLED) & shown
         for value in np.unique(values[known]):
             check_value(float(value))
         return np.where(known, values, 0).astype(np.uint16)
@@ -107,26 +122,30 @@ class RasterLabels:
         columns = min(shape[1], self._warped.width - int(window.col_off))
         if rows > 0 and columns > 0:
             inside = Window(window.col_off, window.row_off, columns, rows)
-            labels[:rows, :columns] = self._clean(self._warped.read(1, window=inside))
+            labels[:rows, :columns] = self._read(self._warped, inside)
         row = (int(window.row_off) + np.arange(shape[0])) // self._block_side
         column = (int(window.col_off) + np.arange(shape[1])) // self._block_side
         blocks = (row[:, None] * self._blocks_across + column[None, :] + 1).astype(np.uint32)
         return labels, np.where(labels > 0, blocks, np.uint32(0))
 
-    def read_classes(self) -> ClassSchema:
-        """All distinct class values of the whole raster with names and colours; one pass over the file.
+    def find_values(self) -> Iterator[set[int]]:
+        """The class values of each block of the whole raster, also where the image does not reach.
+
+        An iterator because it reads the whole file, which the caller may have to break off.
 
         Raises:
-            ToolboxError: No class at all, or a value that is not allowed.
+            ToolboxError: A damaged file, or a value that is not allowed.
         """
-        values: set[int] = set()
         for _, window in self._dataset.block_windows(1):
-            values.update(np.unique(self._clean(self._dataset.read(1, window=window))).tolist())
-        values.discard(UNLABELLED)
+            yield set(np.flatnonzero(np.bincount(self._read(self._dataset, window).ravel())).tolist()) - {UNLABELLED}
+
+    def build_schema(self, values: Iterable[int]) -> ClassSchema:
+        """Classes of these values, with names and colours as far as the raster tells them; raises ToolboxError without values."""
+        values = sorted(values)
         if not values:
             raise ToolboxError(f"The label raster {self._source} holds no class: every pixel is nodata or 0.")
         entries = {value: {"value": value, **entry} for value, entry in self._legend().items()}
-        return ClassSchema.from_dicts([entries.get(value, {"value": value}) for value in sorted(values)])
+        return ClassSchema.from_dicts([entries.get(value, {"value": value}) for value in values])
 
     def _legend(self) -> dict[int, dict[str, Any]]:
         """Names and colours by value, as far as the raster tells them."""
@@ -141,6 +160,13 @@ class RasterLabels:
             for value, entry in read_sidecar(sidecar.read_bytes()).items():
                 legend.setdefault(value, {}).update(entry)
         return legend
+
+
+def _corner_shift(transform: Affine, info: RasterInfo) -> float:
+    """Largest distance, in cells of the image, between the corners of its grid and of one with another transform."""
+    to_cells = ~info.transform * transform
+    corners = [(x, y) for x in (0, info.width) for y in (0, info.height)]
+    return max(max(abs(a - x), abs(b - y)) for x, y in corners for a, b in [to_cells * (x, y)])
 
 
 def read_sidecar(content: bytes) -> dict[int, dict[str, Any]]:
@@ -167,15 +193,15 @@ def _read_table(table: ElementTree.Element) -> dict[int, dict[str, Any]]:
     """Rows of an attribute table by value."""
     usages = []
     for definition in table.iterfind("FieldDefn"):
-        usage = int(definition.findtext("Usage", "0"))
-        usages.append(usage or USAGE_BY_COLUMN.get(definition.findtext("Name", "").lower(), 0))
+        usage = definition.findtext("Usage", "0")
+        usages.append((int(usage) if usage.isdecimal() else 0) or USAGE_BY_COLUMN.get(definition.findtext("Name", "").lower(), 0))
     rows: dict[int, dict[str, Any]] = {}
     for row in table.iterfind("Row"):
         cells = {usage: cell.text or "" for usage, cell in zip(usages, row.iterfind("F"), strict=False)}
         try:
             value = int(float(cells[USAGE_VALUE]))
             color = [int(float(cells[usage])) for usage in (USAGE_RED, USAGE_GREEN, USAGE_BLUE) if usage in cells]
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             continue
         entry: dict[str, Any] = {"name": cells[USAGE_NAME]} if cells.get(USAGE_NAME) else {}
         rows[value] = entry | ({"color": color} if len(color) == 3 else {})

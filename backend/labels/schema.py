@@ -6,6 +6,7 @@ Class values are integers from 1 to 65,534; 0 means unlabelled and is not a clas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +43,10 @@ PALETTE: tuple[tuple[int, int, int], ...] = (
 
 def check_value(value: float) -> int:
     """A class value as an integer; raises ToolboxError, naming the value, unless it is a whole number from 1 to 65,534."""
-    if value != int(value) or not 1 <= value <= LARGEST_VALUE:
-        shown = int(value) if value == int(value) else value
+    # Infinity and NaN, which is how an empty field arrives, have no integer to compare with.
+    is_whole = math.isfinite(value) and value == int(value)
+    if not is_whole or not 1 <= value <= LARGEST_VALUE:
+        shown = int(value) if is_whole else value
         raise ToolboxError(
             f"The class value {shown} is not allowed: class values are whole numbers from 1 to {LARGEST_VALUE:,} "
             "(0 means unlabelled); change it in the labels."

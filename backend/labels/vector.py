@@ -46,11 +46,14 @@ class VectorLabels:
 
     def __init__(self, path: Path, transform: Affine) -> None:
         try:
-            _, _, geometry, (values,) = pyogrio.raw.read(path, layer=LAYER, columns=["value"])
+            _, _, geometry, fields = pyogrio.raw.read(path, layer=LAYER, columns=["value"])
         except (DataSourceError, DataLayerError) as failure:
             raise ToolboxError(f"The labels {path} cannot be read ({failure}); export again.") from failure
         if geometry is None or len(geometry) == 0:
             raise ToolboxError("There are no labels within the raster; check the label layer, its selection and both extents.")
+        if not fields or fields[0].dtype.kind not in "iuf":
+            raise ToolboxError(f"The labels {path} have no numeric field “value”; export again from the label layer.")
+        (values,) = fields
         self.values = np.array([check_value(float(value)) for value in values], np.uint16)
         self._transform = transform
         self._geometries = shapely.make_valid(shapely.from_wkb(geometry, on_invalid="ignore"))

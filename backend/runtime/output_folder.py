@@ -87,13 +87,25 @@ class OutputFolder:
         """Moves everything to its final name, `last` at the end; a previous result is moved aside first and then removed.
 
         The previous result's `last` goes first, so that a folder never looks complete while it is mixed.
+
+        Raises:
+            ToolboxError: A file could not be moved; everything that was is back in its place.
         """
         aside = self.partial / "previous"
         aside.mkdir()
-        entries = [entry for entry in self.partial.iterdir() if entry != aside]
+        fresh = [entry for entry in self.partial.iterdir() if entry != aside]
         previous = [self.path / name for name in (self._last, *sorted(self._known - {self._last}), *JOB_FILES)]
-        for entry in previous:
-            if entry.exists():
-                entry.replace(aside / entry.name)
-        for entry in sorted(entries, key=lambda entry: entry.name == self._last):
-            entry.replace(self.path / entry.name)
+        moves = [(entry, aside / entry.name) for entry in previous if entry.exists()]
+        moves += [(entry, self.path / entry.name) for entry in sorted(fresh, key=lambda entry: entry.name == self._last)]
+        done: list[tuple[Path, Path]] = []
+        try:
+            for source, target in moves:
+                source.replace(target)
+                done.append((source, target))
+        except OSError as failure:
+            for source, target in reversed(done):
+                target.replace(source)
+            raise ToolboxError(
+                f"The result cannot be moved into {self.path} ({failure.strerror}: {Path(failure.filename or '').name}); the previous "
+                "content is unchanged. Close programs that use the folder, then run again."
+            ) from failure

@@ -31,6 +31,7 @@ _ALLOWED = frozenset(_ALLOWED_NAMES.split())
 _FORCED = {
     "PYTHONUTF8": "1",
     "HF_HUB_OFFLINE": "1",  # nothing is downloaded inside a run
+    "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads must not burn the cores that QGIS and other jobs compute on
     "MPLBACKEND": "Agg",  # charts go to files; there may be no display
     "GDAL_VRT_ENABLE_PYTHON": "NO",  # a VRT may carry Python code; data is never run
 }

@@ -26,7 +26,7 @@ from ..errors import ToolboxError
 from ..models.registry import SizedNetwork
 from ..runtime.protocol import Event, info, metric, progress, warning
 from . import augment
-from .dataset import ChipStore
+from .dataset import ChipStore, TensorChip
 from .losses import IGNORE, class_weights, segmentation_loss
 from .sampler import LabelSampler
 from .settings import TrainSettings
@@ -40,7 +40,6 @@ WARM_UP = 0.15  # share of the steps in which the rate rises
 CLIP_NORM = 1.0
 LARGEST_DECAY = 0.999
 JITTER = 1 / 3  # of the crop's side: how far a crop's centre may lie from its labelled pixel
-LARGEST_MARGIN = 1 / 4  # of the crop's side: how much of it may lie outside the chip
 PATIENCE = 0.3  # of the epochs
 SMALLEST_PATIENCE = 6
 MONITORS = {"miou": "mean_iou", "accuracy": "overall_accuracy", "f1": "mean_f1"}
@@ -137,6 +136,7 @@ class Trainer:
         totals = torch.from_numpy(store.pixels.sum(axis=0))
         self._weights = (class_weights(totals) if settings.class_balancing else (totals > 0).float()).to(self.device)
         self._steps = max(SMALLEST_EPOCH, -(-len(store) // self.outcome.batch_size))
+        self._varied = settings.augmentation == "default"
         self._size = (settings.chip_size, settings.chip_size) if settings.chip_size else store.chip_size
         self._optimizer = self._build_optimizer(learning_rate, ENCODER_FACTOR if pretrained else 1.0)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -231,31 +231,23 @@ class Trainer:
         """Image (N, C, H, W) and target (N, H, W) of a training batch, on the device."""
         draws = self._sampler.draw(self.outcome.batch_size)
         chips = self.store.get([number for number, _ in draws], validation=False)
-        pixels = [self._sampler.draw_pixel(chip.target.numpy(), index) for chip, (_, index) in zip(chips, draws, strict=True)]
-        image, valid, target = (
-            torch.stack(parts).to(self.device)
-            for parts in zip(*((chip.image, chip.valid, chip.target) for chip in chips), strict=True)
-        )
-        varied = self.settings.augmentation == "default"
-        placement = self._place(np.array(pixels), varied)
-        image, valid, target = augment.cut(image, valid, target, placement, self._size)
-        if varied:
+        crops = [self._cut(chip, index) for chip, (_, index) in zip(chips, draws, strict=True)]
+        image, valid, target = (torch.stack(parts).to(self.device) for parts in zip(*crops, strict=True))
+        if self._varied:
             image = augment.vary_radiometry(image, valid, self._device_random)
-        return image, target
+        return image, target.long()
 
-    def _place(self, pixels: np.ndarray, varied: bool) -> augment.Placement:
-        """Crops near the labelled pixels (N, 2); unless varied, they stay inside the chip and are neither turned nor scaled."""
-        count = len(pixels)
-        chip, crop = np.array(self.store.chip_size), np.array(self._size)
-        scales = augment.draw_scales(count, self._random) if varied else np.ones(count)
-        symmetries = self._random.integers(8, size=count) if varied and crop[0] == crop[1] else np.zeros(count, int)
-        shown = crop / scales[:, None]  # (N, 2) chip pixels in a crop
-        margin = shown * (LARGEST_MARGIN if varied else 0.0)
-        wanted = pixels + 0.5 + self._random.uniform(-JITTER, JITTER, (count, 2)) * shown
-        low, high = shown / 2 - margin, chip - shown / 2 + margin
-        centres = np.where(low > high, chip / 2, np.clip(wanted, low, np.maximum(low, high)))
-        half = crop % 2 / 2  # whole-pixel shifts leave the pixels of unscaled crops as they are
-        return augment.Placement(np.round(centres - half) + half, scales, symmetries)
+    def _cut(self, chip: TensorChip, index: int) -> list[Tensor]:
+        """Image, valid and target of a crop around a random pixel of class `index`, as far as the chip's edges allow."""
+        pixel = self._sampler.draw_pixel(chip.target.numpy(), index)
+        first = []
+        for place, side, whole in zip(pixel, self._size, self.store.chip_size, strict=True):
+            wanted = place - side // 2 + int(self._random.uniform(-JITTER, JITTER) * side)
+            first.append(min(max(wanted, 0), whole - side))
+        (top, left), (rows, columns) = first, self._size
+        symmetry = augment.draw_symmetry(self._random, rows == columns) if self._varied else 0
+        parts = (chip.image, chip.valid, chip.target)
+        return [augment.apply_symmetry(part[..., top : top + rows, left : left + columns], symmetry) for part in parts]
 
     def _shrink_batch(self, failure: RuntimeError) -> Event:
         """Halves the batch after a failed step; raises ToolboxError when it cannot be halved."""

@@ -46,7 +46,8 @@ class OutputFolder:
         self._refuse_foreign()
         self._is_new = not self.path.exists()
         try:
-            self.partial.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.partial, ignore_errors=True)  # of a killed run of the same request
+            self.partial.mkdir(parents=True)
         except OSError as failure:
             raise ToolboxError(
                 f"The output folder {self.path} cannot be written ({failure.strerror}); choose another folder."

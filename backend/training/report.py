@@ -25,8 +25,9 @@ STYLE = """
 body { font: 15px/1.5 sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
 h1 { font-size: 1.6em } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ccc }
 table { border-collapse: collapse; margin: 1em 0 } td, th { border: 1px solid #ccc; padding: .25em .6em; text-align: left }
-td.number { text-align: right } img { max-width: 100% } .swatch { display: inline-block; width: 1em; height: 1em; margin-right:
-.4em } .score { font-size: 1.3em } .note { background: #fff6dd; padding: .5em 1em }
+td.number { text-align: right } img { max-width: 100% }
+.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .4em }
+.score { font-size: 1.3em } .note { background: #fff6dd; padding: .5em 1em }
 """
 NOT_VALIDATED = "not validated"
 INVALID_COLOUR = (1.0, 1.0, 1.0)

@@ -25,7 +25,7 @@ RANGES = {  # setting: lowest, highest allowed value
     "validation_percent": (1.0, 90.0),
     "seed": (0, 2**31 - 1),
 }
-SMALLEST_CHIP = 32
+SMALLEST_CHIP = 16
 LARGEST_CHIP = 8192
 PARAMETERS = {"folder": "INPUT", "unlabelled": "UNLABELED"}  # where the algorithm's name is not the field's in capitals
 

@@ -44,8 +44,8 @@ def split_blocks(census: Census, percent: float, seed: int, unit: str = "polygon
     """Holds out blocks so that about `percent` of each class's pixels are validated.
 
     Classes are served from the one with the fewest blocks on. For each, blocks are drawn in random order and taken while that
-    brings the held-out shares of all classes together nearer to the wish; a class with two blocks or more gets at least one, and always keeps at least
-    one in training. A class with one block stays in training.
+    brings the held-out shares of all classes together nearer to the wish; a class with two blocks or more gets at least one, and
+    always keeps at least one in training. A class with one block stays in training.
 
     Args:
         census: Labelled pixels per block and class index.

@@ -9,6 +9,8 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # The tests must neither read nor change the settings of whoever runs them.
 os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="toolbox-profile-")
+# Batches this small gain nothing from threads, which moreover wait for each other on a busy machine.
+os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
@@ -80,7 +82,7 @@ def chips(plugin, scene, tmp_path_factory):
 def trained(chips, tmp_path_factory):
     """Outputs of a short training with the scene's chips."""
     output = tmp_path_factory.mktemp("model") / "model"
-    return helpers.run("trainmodel", INPUT=chips, OUTPUT=output, **{**helpers.QUICK_TRAINING, "MAX_EPOCHS": 3})
+    return helpers.run("trainmodel", INPUT=chips, OUTPUT=output, **{**helpers.QUICK_TRAINING, "MAX_EPOCHS": 2})
 
 
 @pytest.fixture(scope="session")

@@ -33,16 +33,16 @@ class Log(QgsProcessingFeedback):
         super().__init__(False)
         self.infos, self.warnings, self.errors, self.steps = [], [], [], []
 
-    def pushInfo(self, info):
+    def pushInfo(self, info):  # noqa: N802 - Qt's spelling
         self.infos.append(info)
 
-    def pushWarning(self, warning):
+    def pushWarning(self, warning):  # noqa: N802
         self.warnings.append(warning)
 
-    def reportError(self, error, fatalError=False):
+    def reportError(self, error, fatalError=False):  # noqa: N802, N803
         self.errors.append(error)
 
-    def setProgressText(self, text):
+    def setProgressText(self, text):  # noqa: N802
         self.steps.append(text)
 
 

@@ -38,7 +38,7 @@ def test_training_reports_model_report_score_and_epochs(trained):
     assert trained["MODEL"].endswith("model/model.dlpk")
     assert trained["OUTPUT_HTML"].endswith("model/model_metrics.html")
     assert 0 <= trained["SCORE"] <= 1
-    assert trained["EPOCHS"] == 3
+    assert trained["EPOCHS"] == 2
 
 
 def test_training_keeps_its_request(trained):

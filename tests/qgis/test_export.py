@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -199,3 +200,18 @@ def test_chips_with_too_few_labels_are_left_out(scene, folder):
     layer = make_layer([(square(0, 0, 32), 1), (square(40, 0, 8), 1)], [("value", INT)])
     assert export(scene, layer, folder)[0]["CHIPS"] == 2
     assert export(scene, layer, folder, MIN_LABELED_RATIO="0.5")[0]["CHIPS"] == 1
+
+
+@pytest.mark.parametrize("nodata", [None, 200], ids=["without nodata value", "with nodata value"])
+def test_raster_smaller_than_a_chip_is_padded_with_nodata(plugin, folder, nodata):
+    scene = write_raster(folder / "small.tif", np.full((1, 20, 24), 7, np.uint8), nodata=nodata)
+    result, output = export(scene, make_layer([(square(2, 2, 8), 1)], [("value", INT)]), folder)
+    assert result["CHIPS"] == 1
+    chip = gdal.Open(str(output / "images" / "000000000000.tif"))
+    valid = chip.GetRasterBand(1).GetMaskBand().ReadAsArray() > 0
+    assert valid.shape == (32, 32)
+    assert valid[:20, :24].all()
+    assert valid.sum() == 20 * 24
+    assert (chip.ReadAsArray()[:20, :24] == 7).all()
+    statistics = json.loads((output / "toolbox_index.json").read_text(encoding="utf-8"))["bands"][0]
+    assert (statistics["count"], statistics["mean"], statistics["std"]) == (480, 7, 0)

@@ -37,7 +37,7 @@ FROZEN = {
         },
         {"OUTPUT", "OUTPUT_CONFIDENCE", "DEVICE_USED"},
     ),
-    "Train and classify": (
+    "Train and classify from labels": (
         {"INPUT", "LABELS", "CLASS_VALUE_FIELD", "TILE_SIZE", "BACKBONE", "MAX_EPOCHS", "classify:Class raster", "train:Model folder"},
         {"classify:Class raster", "train:Model folder"},
     ),
@@ -48,7 +48,7 @@ REQUIRED = {
     "exporttrainingdata": {"INPUT", "OUTPUT"},
     "trainmodel": {"INPUT", "OUTPUT"},
     "classifypixels": {"INPUT", "MODEL", "OUTPUT"},
-    "Train and classify": {"INPUT", "LABELS", "classify:Class raster", "train:Model folder"},
+    "Train and classify from labels": {"INPUT", "LABELS", "classify:Class raster", "train:Model folder"},
 }
 # Parameters that go to the worker under another name, or are no setting of it.
 RENAMED = {"UNLABELED": "unlabelled", "MEMORY": "memory_mb"}
@@ -96,7 +96,7 @@ def test_only_the_agreed_parameters_must_be_given(provider, name):
     assert required == REQUIRED[name]
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [*STAGES, "checksetup", "installbackend"])
 def test_every_input_has_a_help_text_in_panel_and_tooltip(provider, name):
     tool = algorithm(name)
     inputs = [parameter for parameter in tool.parameterDefinitions() if not parameter.isDestination()]
@@ -105,7 +105,7 @@ def test_every_input_has_a_help_text_in_panel_and_tooltip(provider, name):
     assert all(parameter.help() in tool.shortHelpString() for parameter in inputs)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [*STAGES, "installbackend"])
 def test_choices_are_given_as_words(provider, name):
     enums = [entry for entry in algorithm(name).parameterDefinitions() if isinstance(entry, QgsProcessingParameterEnum)]
     for parameter in enums:

@@ -67,7 +67,7 @@ def test_map_lists_image_and_label_with_two_blanks_between(tmp_path):
     assert (tmp_path / "chips" / "stats.txt").read_text().startswith("images = 2 *2*16*16\nclasses = 2\n")
 
 
-def arcgis_export(path, digits=9, mode="Classified_Tiles"):
+def arcgis_export(path, digits=9, mode="Classified_Tiles", class_value=10):
     for name in ("images", "labels"):
         (path / name).mkdir(parents=True)
     lines = []
@@ -77,7 +77,7 @@ def arcgis_export(path, digits=9, mode="Classified_Tiles"):
         write_raster(path / "labels" / f"{stem}.tif", np.full((16, 16), 10 * number, np.int32))
         lines.append(f"images\\{stem}.tif  labels\\{stem}.tif \r\n")
     (path / "map.txt").write_bytes("".join(lines).encode())
-    definition = {"MetaDataMode": mode, "Classes": [{"Value": 10, "Name": "Roof", "Color": [-1, -1, -1]}]}
+    definition = {"MetaDataMode": mode, "Classes": [{"Value": class_value, "Name": "Roof", "Color": [-1, -1, -1]}]}
     (path / "esri_model_definition.emd").write_text(json.dumps(definition))
     (path / "esri_accumulated_stats.json").write_text(json.dumps({"MetaDataMode": mode}))
     return path
@@ -103,4 +103,45 @@ def test_file_missing_from_an_export_of_arcgis_is_named(tmp_path, line):
     path = arcgis_export(tmp_path / "esri")
     (path / "map.txt").write_text(line + "\n")
     with pytest.raises(ToolboxError, match="which is not in the folder"):
+        ChipFolder.open(path)
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(-1, np.int32), (65_546, np.int32), (10.5, np.float32)])
+def test_label_of_arcgis_that_is_no_class_value_is_refused_instead_of_wrapped_around(tmp_path, value, dtype):
+    path = arcgis_export(tmp_path / "esri")
+    folder = ChipFolder.open(path)
+    write_raster(path / folder.chips[0].label, np.full((16, 16), value, dtype))
+    with pytest.raises(ToolboxError, match=rf"000000007\.tif: The class value {value} is not allowed"):
+        folder.load(folder.chips[0])
+
+
+@pytest.mark.parametrize(("class_value", "expected"), [(10, [0, 10]), (255, [10, 255])])
+def test_declared_nodata_of_a_label_is_unlabelled_unless_it_is_a_class(tmp_path, class_value, expected):
+    path = arcgis_export(tmp_path / "esri", class_value=class_value)
+    folder = ChipFolder.open(path)
+    label = np.full((16, 16), 255, np.uint8)
+    label[3] = 10
+    write_raster(path / folder.chips[0].label, label, nodata=255)
+    assert np.unique(folder.load(folder.chips[0]).label).tolist() == expected
+
+
+def test_image_paired_with_the_label_of_another_is_refused(tmp_path):
+    path = arcgis_export(tmp_path / "esri")
+    (path / "map.txt").write_text("images\\000000007.tif  labels\\000000008.tif \n")
+    with pytest.raises(ToolboxError, match=r"pairs the image images/000000007\.tif with the label labels/000000008\.tif"):
+        ChipFolder.open(path)
+
+
+@pytest.mark.parametrize("shape", [(4, 16, 16), (3, 8, 16)])
+def test_chip_unlike_the_first_is_refused(tmp_path, shape):
+    path = arcgis_export(tmp_path / "esri")
+    write_raster(path / "images" / "000000008.tif", np.ones(shape, np.uint8))
+    with pytest.raises(ToolboxError, match=f"has {shape[0]} bands of 16 × {shape[1]} pixels, the first chip 3 of 16 × 16"):
+        ChipFolder.open(path)
+
+
+def test_map_in_another_encoding_is_refused(tmp_path):
+    path = arcgis_export(tmp_path / "esri")
+    (path / "map.txt").write_bytes("images\\ü.tif  labels\\ü.tif".encode("latin-1"))
+    with pytest.raises(ToolboxError, match=r"map\.txt of .* cannot be read"):
         ChipFolder.open(path)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
-from deep_learning_toolbox.backend.imagery.raster import RasterReader, describe
+from deep_learning_toolbox.backend.imagery.raster import CACHE_BYTES, RasterReader, describe
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.windows import Window
 
 from ..rasters import write_raster
@@ -66,6 +67,53 @@ def test_nodata_that_the_type_cannot_hold_is_ignored(tmp_path):
     )
     with RasterReader(str(vrt)) as reader:
         assert reader.read(ALL)[1].all()
+
+
+@pytest.mark.parametrize(("kind", "dtype", "nodata"), [("Int64", "int64", -(2**63)), ("UInt64", "uint64", 2**64 - 1)])
+def test_nodata_of_64_bits_is_exact(tmp_path, kind, dtype, nodata):
+    """A double rounds these to other numbers."""
+    values = ramp(dtype, 1)
+    values[0, 1, 2] = nodata
+    source = write_raster(tmp_path / "a.tif", values)
+    vrt = tmp_path / "a.vrt"
+    vrt.write_text(
+        f'<VRTDataset rasterXSize="4" rasterYSize="3"><VRTRasterBand dataType="{kind}" band="1"><NoDataValue>{nodata}</NoDataValue>'
+        f"<SimpleSource><SourceFilename>{source}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    with RasterReader(str(vrt)) as reader:
+        assert np.argwhere(~reader.read(ALL)[1]).tolist() == [[1, 2]]
+
+
+def test_usual_float_nodata_is_invalid(tmp_path):
+    values = ramp("float32", 1)
+    values[0, 2, 1] = np.finfo(np.float32).min
+    with RasterReader(write_raster(tmp_path / "a.tif", values, nodata=-3.4028234663852886e38)) as reader:
+        assert np.argwhere(~reader.read(ALL)[1]).tolist() == [[2, 1]]
+
+
+def test_number_too_large_for_the_network_is_invalid(tmp_path):
+    values = ramp("float64", 1)
+    values[0, 0, 1] = 1e300
+    with RasterReader(write_raster(tmp_path / "a.tif", values)) as reader:
+        image, valid = reader.read(ALL)
+        assert np.array_equal(reader.read_raw(ALL)[1], valid)
+    assert np.argwhere(~valid).tolist() == [[0, 1]]
+    assert np.isfinite(image).all()
+
+
+def test_cache_of_gdal_is_bounded(tmp_path):
+    path = write_raster(tmp_path / "a.tif", ramp("uint8"))
+    before = get_gdal_config("GDAL_CACHEMAX")
+    try:
+        set_gdal_config("GDAL_CACHEMAX", 2 * CACHE_BYTES)
+        describe(path)
+        assert get_gdal_config("GDAL_CACHEMAX") == CACHE_BYTES
+        set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES // 2)
+        describe(path)
+        assert get_gdal_config("GDAL_CACHEMAX") == CACHE_BYTES // 2
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)
 
 
 def test_internal_mask_counts(tmp_path):

@@ -63,7 +63,8 @@ def test_strips_blend_like_the_whole_raster_in_memory(width, height, tile, data)
     for row in range(len(plan.rows)):
         for column in range(len(plan.columns)):
             buffer.add(row, column, torch.from_numpy(tiles[row, column]))
-        parts.append(buffer.take_final(row).numpy())
+        parts.append(buffer.final(row).numpy().copy())
+        buffer.advance(row)
     blended = np.concatenate(parts, axis=1)
     assert blended.shape == (3, height, width)
     assert np.allclose(blended, whole[:, :height, :width], atol=1e-6)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import re
+
 import numpy as np
+import pyogrio
 import pytest
 import shapely
+from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.imagery.raster import describe
 from deep_learning_toolbox.backend.labels.classified import RasterLabels, read_sidecar
@@ -76,6 +80,75 @@ def test_value_that_is_not_allowed_is_named(tmp_path, value):
         burn(tmp_path, (pixel_box(0, 0, 2, 2), value))
 
 
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (2.5, "2.5")])
+def test_value_that_is_no_whole_number_is_named(tmp_path, value, shown):
+    write_field(tmp_path, "value", np.array([1.0, value]))
+    with pytest.raises(ToolboxError, match=f"class value {re.escape(shown)} is not allowed"):
+        VectorLabels(tmp_path / "labels.gpkg", NORTH_UP)
+
+
+@pytest.mark.parametrize(("field", "values"), [("other", np.array([1])), ("value", np.array(["Wald"], object))])
+def test_labels_without_a_numeric_value_are_refused(tmp_path, field, values):
+    write_field(tmp_path, field, values)
+    with pytest.raises(ToolboxError, match="no numeric field “value”"):
+        VectorLabels(tmp_path / "labels.gpkg", NORTH_UP)
+
+
+def write_field(tmp_path, field, values):
+    square = shapely.to_wkb(pixel_box(1, 1, 5, 5))
+    options = {"geometry_type": "Polygon", "crs": UTM, "layer": "labels", "driver": "GPKG"}
+    pyogrio.raw.write(tmp_path / "labels.gpkg", np.array([square] * len(values)), [values], [field], **options)
+
+
+def test_raster_with_rows_from_south_to_north_is_labelled_where_the_polygon_lies(tmp_path):
+    south_up = Affine(10, 0, 500_000, 0, 10, 5_200_000)
+    path = write_labels(tmp_path / "labels.gpkg", [(pixel_box(2, 1, 6, 4, south_up), 5)])
+    label, _ = VectorLabels(path, south_up).burn(WHOLE)
+    expected = np.zeros((6, 8), np.uint16)
+    expected[1:4, 2:6] = 5
+    assert np.array_equal(label, expected)
+
+
+def burn_raster(tmp_path, values, image_grid, label_grid, **profile):
+    """Class raster `values` on one grid, burned on the grid of an image of the same size; grids are (transform, crs)."""
+    (transform, crs), (label_transform, label_crs) = image_grid, label_grid
+    image = describe(write_raster(tmp_path / "image.tif", np.ones_like(values), transform=transform, crs=crs))
+    source = write_raster(tmp_path / "classes.tif", values, transform=label_transform, crs=label_crs, **profile)
+    with RasterLabels(source, image, 16) as labels:
+        return labels.burn(Window(0, 0, image.width, image.height))[0]
+
+
+def test_class_raster_with_the_numbers_of_the_image_in_another_crs_is_not_taken_for_its_grid(tmp_path):
+    label = burn_raster(tmp_path, np.full((6, 8), 3, np.uint8), (NORTH_UP, UTM), (NORTH_UP, "EPSG:32633"))
+    assert (label == 0).all()
+
+
+def test_grid_shifted_by_two_tiny_cells_is_warped(tmp_path):
+    values = np.zeros((6, 8), np.uint8)
+    values[3, 1] = 9
+    grid = Affine(4.5e-7, 0, 10, 0, -4.5e-7, 47)  # 5 cm cells in degrees
+    label = burn_raster(tmp_path, values, (grid, "EPSG:4326"), (grid * Affine.translation(2, 0), "EPSG:4326"))
+    assert np.argwhere(label).tolist() == [[3, 3]]
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_masked_pixels_of_a_class_raster_are_unlabelled(tmp_path, shift):
+    mask = np.full((6, 8), 255, np.uint8)
+    mask[:, :4] = 0
+    values = np.full((6, 8), 3, np.uint8)
+    label = burn_raster(tmp_path, values, (NORTH_UP, UTM), (NORTH_UP * Affine.translation(shift, 0), UTM), mask=mask)
+    assert label[0].tolist() == [0] * (4 + shift) + [3] * (4 - shift)
+
+
+def test_damaged_class_raster_is_refused(tmp_path):
+    values = np.random.default_rng(0).integers(1, 9, (200, 200)).astype(np.uint8)
+    source = write_raster(tmp_path / "classes.tif", values, compress="deflate")
+    content = (tmp_path / "classes.tif").read_bytes()
+    (tmp_path / "classes.tif").write_bytes(content[: len(content) // 2])
+    with RasterLabels(source, describe(source), 16) as labels, pytest.raises(ToolboxError, match="seems to be damaged"):
+        list(labels.find_values())
+
+
 def test_class_raster_in_another_crs_lands_on_the_grid(tmp_path):
     from rasterio.warp import calculate_default_transform, reproject
 
@@ -104,13 +177,13 @@ def test_class_raster_of_floats_reads_nodata_nan_and_zero_as_unlabelled(tmp_path
     source = write_raster(tmp_path / "classes.tif", values, nodata=-9999)
     with RasterLabels(source, describe(source), 4) as labels:
         assert labels.burn(Window(0, 0, 5, 1))[0].tolist() == [[1, 2, 0, 0, 0]]
-        assert labels.read_classes().values == (1, 2)
+        assert labels.build_schema(set().union(*labels.find_values())).values == (1, 2)
 
 
 def test_fraction_in_a_class_raster_is_named(tmp_path):
     source = write_raster(tmp_path / "classes.tif", np.array([[1, 2.5]], np.float32))
     with RasterLabels(source, describe(source), 4) as labels, pytest.raises(ToolboxError, match=r"class value 2\.5"):
-        labels.read_classes()
+        list(labels.find_values())
 
 
 def test_names_and_colours_come_from_the_attribute_table():
@@ -124,8 +197,16 @@ def test_names_and_colours_come_from_the_attribute_table():
     assert read_sidecar(table.encode()) == {1: {"name": "Wald", "color": [0, 100, 20]}}
 
 
-def test_damaged_sidecar_tells_nothing():
-    assert read_sidecar(b"<PAMDataset><PAMRaster") == {}
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<PAMDataset><PAMRaster",
+        "<PAMDataset><PAMRasterBand><GDALRasterAttributeTable><FieldDefn><Name>x</Name><Usage>?</Usage></FieldDefn>"
+        "<Row><F>1</F></Row></GDALRasterAttributeTable></PAMRasterBand></PAMDataset>",
+    ],
+)
+def test_damaged_sidecar_tells_nothing(content):
+    assert read_sidecar(content.encode()) == {}
 
 
 def test_schema_fills_names_and_colours_and_sorts():

@@ -254,6 +254,16 @@ def test_without_augmentation_the_network_sees_whole_chips(prepare):
         assert all(any(torch.allclose(one, chip, atol=1e-4) for chip in chips) for one in image) == equal
 
 
+def test_smaller_crops_are_cut_inside_the_chips_around_a_label(prepare):
+    trainer, store = prepare(chip_size=16, augmentation="none")
+    image, target = trainer._draw_batch()
+    assert image.shape == (4, 2, 16, 16)
+    assert bool((target >= 0).flatten(1).any(dim=1).all())
+    windows = torch.cat([chip.image.unfold(1, 16, 1).unfold(2, 16, 1).flatten(1, 2).movedim(0, 1) for chip in
+                         store.get(range(len(store)), False)])  # fmt: skip
+    assert all(any(torch.equal(one, window) for window in windows) for one in image)
+
+
 def test_batches_never_show_held_out_labels(prepare):
     trainer, store = prepare(augmentation="none")
     known = {chip.target.numpy().tobytes() for chip in store.get(range(len(store)), False)}

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The streaming loop of a classification: strips of pixels in, final rows of classes out.
+
+Per column band and row of tiles: take the strip that the reading thread has ready, run the network on the tiles that hold data,
+blend, write the rows that no later tile reaches. The network and the blending run in one thread of their own, so that a slow step
+does not keep the stage from telling its progress and from being stopped. Memory: see `plan.column_bytes`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from torch import Tensor
+
+from ..errors import ToolboxError
+from ..imagery.normalise import normalise
+from ..models.definition import ModelDescription
+from ..runtime.protocol import Event, progress, warning
+from .blend import BlendBuffer
+from .plan import ColumnBand, TilePlan
+from .predict import TilePredictor
+from .strips import Strip, StripReader
+from .writer import RasterOutput
+
+BYTE_NODATA, WIDE_NODATA, PERCENT_NODATA = 255, 65_535, 255
+COPY_SHARE = 0.95  # of the progress bar, where the network ends and the final copy begins
+PROGRESS_SECONDS = 0.3
+# The winning class is found for so many rows at a time: its temporary arrays stay small beside the buffer.
+ROWS_AT_ONCE = 128
+
+
+@dataclass
+class Job:
+    """Everything a classification works with.
+
+    Attributes:
+        source: GDAL source.
+        bands: One-based bands in the model's order.
+        window: Part of the raster to classify.
+        plan: Its tiles.
+        model: The model.
+        predictor: Runs the network.
+        torch_device: Where it runs.
+        counts: Pixels of each class value written so far; only values that occur.
+        done: Tiles behind us, computed or without data.
+    """
+
+    source: str
+    bands: list[int]
+    window: Window
+    plan: TilePlan
+    model: ModelDescription
+    predictor: TilePredictor
+    torch_device: str
+    counts: dict[int, int] = field(default_factory=dict)
+    done: int = 0
+    _told: float = 0.0
+
+    @property
+    def nodata(self) -> int:
+        """Nodata of the class raster."""
+        return BYTE_NODATA if max(self.model.class_values) < BYTE_NODATA else WIDE_NODATA
+
+    @property
+    def dtype(self) -> str:
+        """Type of the class raster."""
+        return "uint8" if self.nodata == BYTE_NODATA else "uint16"
+
+    def run(self, classes: RasterOutput, confidence: RasterOutput | None) -> Iterator[Event]:
+        """Classifies all bands and rows; yields progress and warnings.
+
+        Raises:
+            ToolboxError: No valid pixel, a damaged file, or too little memory.
+        """
+        worker = ThreadPoolExecutor(1, thread_name_prefix="network")
+        try:
+            for band in self.plan.bands:
+                buffer = BlendBuffer(self.plan, band, len(self.model.class_values), self.torch_device)
+                with StripReader(self.source, self.bands, self.window, self.plan, band) as strips:
+                    for strip in strips:
+                        if strip is not None:
+                            yield from self._add_strip(strip, band, buffer, worker)
+                            yield from self._write_final(buffer.final(strip.row), strip, band, classes, confidence)
+                            buffer.advance(strip.row)
+                        yield from self._tell()
+        finally:
+            # A step under way cannot be interrupted and writes to memory only: nobody has to wait for it.
+            worker.shutdown(wait=False)
+        if not self.counts:
+            raise ToolboxError("The raster is nodata everywhere within the extent; check the raster, its nodata value and EXTENT.")
+
+    def _tell(self) -> Iterator[Event]:
+        """The progress, a few times a second at most."""
+        now = time.monotonic()
+        if now - self._told > PROGRESS_SECONDS:
+            self._told = now
+            total = self.plan.tile_count
+            yield progress(COPY_SHARE * self.done / total, f"{self.done} of {total} tiles")
+
+    def _add_strip(self, strip: Strip, band: ColumnBand, buffer: BlendBuffer, worker: Executor) -> Iterator[Event]:
+        """Runs the network on the tiles of a strip that hold data."""
+        lefts = {number: self.plan.columns[number] - self.plan.columns[band.tiles[0]] for number in band.tiles}
+        pending = [number for number in band.tiles if strip.valid[:, lefts[number] : lefts[number] + self.plan.tile].any()]
+        self.done += len(band.tiles) - len(pending)
+        while pending:
+            batch = pending[: self.predictor.batch_size]
+            step = worker.submit(self._add_tiles, strip, {number: lefts[number] for number in batch}, buffer)
+            while not wait((step,), PROGRESS_SECONDS).done:
+                yield from self._tell()
+            if isinstance(step.exception(), torch.OutOfMemoryError):
+                del step  # its traceback holds on to the memory that did not suffice
+                self.predictor.halve_batch()
+                yield warning(f"The memory of the device ran out; going on with {self.predictor.batch_size} tiles a step.")
+                continue
+            step.result()
+            pending = pending[len(batch) :]
+            self.done += len(batch)
+            yield from self._tell()
+
+    def _add_tiles(self, strip: Strip, lefts: dict[int, int], buffer: BlendBuffer) -> None:
+        """One step of the network; ``lefts`` gives the first column in the strip of each tile column.
+
+        Raises:
+            torch.OutOfMemoryError: The step does not fit; nothing was added then.
+        """
+        columns = [slice(left, left + self.plan.tile) for left in lefts.values()]
+        image = torch.from_numpy(np.stack([strip.image[:, :, part] for part in columns])).to(self.torch_device)
+        valid = torch.from_numpy(np.stack([strip.valid[:, part] for part in columns])).to(self.torch_device)
+        probabilities = self.predictor.predict(normalise(image, valid, self.model.bands))  # (N, classes, tile, tile)
+        for number, tile_probabilities in zip(lefts, probabilities, strict=True):
+            buffer.add(strip.row, number, tile_probabilities)
+
+    def _write_final(
+        self, probabilities: Tensor, strip: Strip, band: ColumnBand, classes: RasterOutput, confidence: RasterOutput | None
+    ) -> Iterator[Event]:
+        """Writes the rows that are final: (classes, rows, columns) probabilities of the band."""
+        left = band.left - self.plan.columns[band.tiles[0]]
+        rows, columns = probabilities.shape[1:]
+        valid = strip.valid[:rows, left : left + columns]
+        table = np.array(self.model.class_values, self.dtype)
+        for start in range(0, rows, ROWS_AT_ONCE):
+            part = slice(start, min(start + ROWS_AT_ONCE, rows))
+            best, winner = probabilities[:, part].max(0)
+            index = winner.cpu().numpy()
+            self._count(index[valid[part]])
+            top = self.plan.rows[strip.row] + start
+            classes.write(top, band.left, np.where(valid[part], table[index], table.dtype.type(self.nodata)))
+            if confidence is not None:
+                percent = (best.clamp(0, 1) * 100).round().to(torch.uint8).cpu().numpy()
+                confidence.write(top, band.left, np.where(valid[part], percent, np.uint8(PERCENT_NODATA)))
+            yield from self._tell()
+
+    def _count(self, channels: NDArray[np.int64]) -> None:
+        """Adds the winning channels of some valid pixels to the counts."""
+        for channel, count in enumerate(np.bincount(channels).tolist()):
+            if count:
+                value = self.model.class_values[channel]
+                self.counts[value] = self.counts.get(value, 0) + count

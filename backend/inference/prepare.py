@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Decides everything before the first pixel: bands, the part of the raster, tiles, column bands, legend."""
+
+from __future__ import annotations
+
+import math
+
+from rasterio.windows import Window
+from torch import nn
+
+from ..errors import ToolboxError
+from ..imagery.raster import RasterInfo, RasterReader
+from ..models.catalogue import is_convolutional
+from ..models.definition import BACKGROUND, ModelDescription
+from .job import Job
+from .match import compare_gsd, match_bands
+from .plan import column_bytes, make_plan
+from .predict import TilePredictor
+from .settings import ClassifySettings
+from .sidecars import LegendEntry
+
+TILE_STEP = 32
+SMALLEST_AUTOMATIC_TILE, LARGEST_AUTOMATIC_TILE = 256, 512
+SMALLEST_OVERLAP = 16
+BACKGROUND_COLOR = (225, 225, 225)
+# An edge of an extent that lies on the grid, but for rounding, must not take in the next row; in pixels.
+GRID_TOLERANCE = 1e-3
+
+
+def choose_tile(settings: ClassifySettings, model: ModelDescription, longest_side: int) -> tuple[int, int]:
+    """Side of a tile and overlap in pixels.
+
+    Purely convolutional networks may see larger tiles than in training, which cost less overlap; others keep the chip's size.
+
+    Raises:
+        ToolboxError: A tile below the model's chip, or an overlap above half a tile.
+    """
+    chip = math.ceil(model.chip_size / TILE_STEP) * TILE_STEP
+    tile = settings.tile_size
+    if tile == 0 and is_convolutional(model.architecture, model.backbone):
+        fitting = math.ceil(longest_side / TILE_STEP) * TILE_STEP
+        tile = max(chip, SMALLEST_AUTOMATIC_TILE, min(LARGEST_AUTOMATIC_TILE, fitting))
+    elif tile == 0:
+        tile = chip
+    elif tile < model.chip_size:
+        raise ToolboxError(f"TILE_SIZE is {tile}, but the model was trained on chips of {model.chip_size} pixels; use at least that.")
+    overlap = settings.overlap
+    if overlap < 0:
+        overlap = min(max(tile // 8 // 2 * 2, SMALLEST_OVERLAP), tile // 2)
+    if overlap > tile // 2:
+        raise ToolboxError(f"OVERLAP is {overlap}, but at most half of the tile, {tile // 2} pixels, is possible.")
+    return tile, overlap
+
+
+def choose_window(raster: RasterInfo, extent: tuple[float, float, float, float] | None) -> Window:
+    """The pixels that an extent touches, cut to the raster; raises ToolboxError when there are none."""
+    if extent is None:
+        return Window(0, 0, raster.width, raster.height)
+    inverse = ~raster.transform
+    corners = [inverse * (x, y) for x in extent[::2] for y in extent[1::2]]
+    left, top = (max(math.floor(min(corner[axis] for corner in corners) + GRID_TOLERANCE), 0) for axis in (0, 1))
+    right = min(math.ceil(max(corner[0] for corner in corners) - GRID_TOLERANCE), raster.width)
+    bottom = min(math.ceil(max(corner[1] for corner in corners) - GRID_TOLERANCE), raster.height)
+    if left >= right or top >= bottom:
+        raise ToolboxError("EXTENT lies outside the raster; choose an extent that meets it.")
+    return Window(left, top, right - left, bottom - top)
+
+
+def build_legend(model: ModelDescription) -> list[LegendEntry]:
+    """The classes as they are shown, the background first if the model has one."""
+    background = [LegendEntry(BACKGROUND, "Background", BACKGROUND_COLOR)] if model.has_background else []
+    return background + [LegendEntry(entry.value, entry.name, entry.color) for entry in model.classes.classes]
+
+
+def prepare_job(
+    settings: ClassifySettings, model: ModelDescription, network: nn.Module, torch_device: str
+) -> tuple[Job, RasterInfo, list[str]]:
+    """The job, the raster, and warnings for the user.
+
+    Raises:
+        ToolboxError: Raster and model do not fit, or settings contradict them.
+    """
+    with RasterReader(settings.raster) as reader:
+        raster, available = reader.info, reader.bands
+    bands, remark = match_bands(raster, available, [band.name for band in model.bands], model.name)
+    window = choose_window(raster, settings.extent)
+    width, height = int(window.width), int(window.height)
+    tile, overlap = choose_tile(settings, model, max(width, height))
+    per_column = column_bytes(tile, len(model.class_values), len(bands))
+    plan = make_plan(width, height, tile, overlap, widest_band=settings.memory_mb * 2**20 // per_column)
+    needed_mb = plan.widest * per_column / 2**20
+    scarce = ""
+    if needed_mb > settings.memory_mb:
+        scarce = f"Even the narrowest strip needs {needed_mb:,.0f} MB, more than the {settings.memory_mb:,} MB allowed."
+    suppressed = 0 if model.has_background and not settings.predict_background else None
+    predictor = TilePredictor(network, torch_device, settings.batch_size, suppressed, settings.test_time_augmentation)
+    job = Job(settings.raster, bands, window, plan, model, predictor, torch_device)
+    return job, raster, [text for text in (remark, compare_gsd(raster, model.gsd_m), scarce) if text]

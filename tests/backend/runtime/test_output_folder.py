@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from pathlib import Path
+
+import pytest
+from deep_learning_toolbox.backend.errors import ToolboxError
+from deep_learning_toolbox.backend.runtime.output_folder import OutputFolder
+
+
+def publish(path, text):
+    with OutputFolder(path, "job", ("data", "notes.txt"), "index.json") as output:
+        (output.partial / "data").mkdir()
+        (output.partial / "data" / "a").write_text(text)
+        (output.partial / "index.json").write_text(text)
+        output.publish()
+
+
+def content(path):
+    return {str(entry.relative_to(path)): entry.read_text() for entry in path.rglob("*") if entry.is_file()}
+
+
+def test_result_replaces_the_previous_one_and_its_job_files(tmp_path):
+    publish(tmp_path / "out", "old")
+    (tmp_path / "out" / "request.json").write_text("old")
+    publish(tmp_path / "out", "new")
+    assert content(tmp_path / "out") == {"data/a": "new", "index.json": "new"}
+
+
+@pytest.mark.parametrize("failing", ["data", "index.json"])
+def test_failing_move_brings_the_previous_result_back(tmp_path, monkeypatch, failing):
+    publish(tmp_path / "out", "old")
+    replace = Path.replace
+
+    def refuse(self, target):
+        if self.parent.name == ".partial-job" and self.name == failing:
+            raise PermissionError(13, "Permission denied", str(self))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(ToolboxError, match=f"Permission denied: {failing}.*previous content is unchanged"):
+        publish(tmp_path / "out", "new")
+    assert content(tmp_path / "out") == {"data/a": "old", "index.json": "old"}
+
+
+def test_folder_made_for_nothing_is_removed_with_its_parents(tmp_path):
+    with pytest.raises(RuntimeError), OutputFolder(tmp_path / "a" / "b", "job", (), "index.json"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Menu and toolbar in a QGIS with windows, and that unloading leaves nothing of them."""
+
+import deep_learning_toolbox
+import pytest
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication, QEvent
+from qgis.PyQt.QtWidgets import QAction, QMainWindow, QToolBar
+
+MENU = "Deep Learning Toolbox"
+
+
+class Interface:
+    """The part of QGIS's interface that the plugin uses, around a real main window."""
+
+    def __init__(self):
+        self.window = QMainWindow()
+        self.raster_menu = {}
+
+    def mainWindow(self):  # noqa: N802 - QGIS's spelling, as below
+        return self.window
+
+    def addToolBar(self, name):  # noqa: N802
+        toolbar = QToolBar(name, self.window)
+        self.window.addToolBar(toolbar)
+        return toolbar
+
+    def addPluginToRasterMenu(self, menu, action):  # noqa: N802
+        self.raster_menu.setdefault(menu, []).append(action)
+
+    def removePluginRasterMenu(self, menu, action):  # noqa: N802
+        self.raster_menu[menu].remove(action)
+
+
+@pytest.fixture
+def interface(plugin):
+    """An interface in which a second instance of the plugin is loaded; the session's provider is back afterwards."""
+    plugin.unload()
+    interface = Interface()
+    interface.plugin = deep_learning_toolbox.classFactory(interface)
+    interface.plugin.initGui()
+    yield interface
+    interface.plugin.unload()
+    plugin.initProcessing()
+
+
+def children(window, kind):
+    """Names of the window's children of a kind that belong to the toolbox."""
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    names = [child.objectName() for child in window.findChildren(kind)]
+    return sorted(name for name in names if name.lower().replace("_", "").startswith("deeplearningtoolbox"))
+
+
+def test_menu_lists_the_tools_by_their_names_with_icons(interface):
+    actions = interface.raster_menu[MENU]
+    assert [action.text() for action in actions] == [
+        "Export training data…",
+        "Train deep learning model…",
+        "Classify pixels using deep learning…",
+        "Check set-up…",
+        "Install deep learning libraries…",
+    ]
+    assert not any(action.icon().isNull() for action in actions)
+
+
+def test_toolbar_has_a_name_by_which_qgis_finds_its_place_again(interface):
+    (toolbar,) = interface.window.findChildren(QToolBar)
+    assert toolbar.objectName() == "DeepLearningToolbox"
+    assert toolbar.actions()[:3] == interface.raster_menu[MENU][:3]
+
+
+def test_action_opens_the_dialog_of_its_tool(interface, monkeypatch):
+    import processing
+
+    opened = []
+
+    class Dialog(QMainWindow):
+        def __init__(self, algorithm_id):
+            super().__init__()
+            opened.append(algorithm_id)
+
+    monkeypatch.setattr(processing, "createAlgorithmDialog", Dialog)
+    interface.raster_menu[MENU][1].trigger()
+    assert opened == ["deeplearning:trainmodel"]
+
+
+def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):
+    assert len(children(interface.window, QAction)) == 5
+    interface.plugin.unload()
+    assert interface.raster_menu[MENU] == []
+    assert children(interface.window, QAction) == []
+    assert children(interface.window, QToolBar) == []
+    assert QgsApplication.processingRegistry().providerById("deeplearning") is None
+    interface.plugin.unload()  # a second time does no harm
