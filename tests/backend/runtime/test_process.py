@@ -47,6 +47,7 @@ def test_a_worker_gets_what_is_allowed_and_nothing_else(home):
     assert environment == {
         "PYTHONUTF8": "1",
         "HF_HUB_OFFLINE": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "MPLBACKEND": "Agg",
         "GDAL_VRT_ENABLE_PYTHON": "NO",
         "DEEP_LEARNING_TOOLBOX_HOME": str(home),
