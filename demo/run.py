@@ -82,7 +82,7 @@ def main() -> None:
     figures = compare(arguments.sample, arguments.output, arguments.bench_python, fold=0)
     say("Drawing the map ...")
     picture = write_project(arguments.output)
-    say(f"\nAccuracy on {len(list(figures))} methods' common ground, polygons that none of them saw:")
+    say("\nAccuracy on held-out polygons, which no method saw in any form:")
     for name, accuracy in figures.items():
         say(f"  {accuracy}  {name}")
     output = arguments.output

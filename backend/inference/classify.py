@@ -23,7 +23,7 @@ from .job import COPY_SHARE, PERCENT_NODATA, Job
 from .prepare import build_legend, prepare_job
 from .settings import ClassifySettings
 from .sidecars import LegendEntry
-from .writer import RasterOutput
+from .writer import RasterOutput, publish
 
 # GDAL's default, a twentieth of the machine's memory, would come on top of the ceiling. This holds a row of blocks of the widest
 # rasters (200,000 columns of 512 rows), so that no block is written twice.
@@ -68,9 +68,7 @@ def classify_with(
         for output in (classes, confidence):
             for _ in output.finish(job.counts) if output else ():
                 yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
-        for output in (confidence, classes):
-            if output is not None:
-                output.publish()
+        publish([output for output in (confidence, classes) if output is not None])
     yield from _report_areas(job.counts, legend, raster)
     yield progress(1.0)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -144,14 +144,34 @@ class RasterOutput:
         if failures:
             raise failures[0]
 
-    def publish(self) -> None:
-        """Moves everything to its final name, the raster last; sidecars of a previous raster of this name go."""
-        moves = ((".qml", self.path.with_suffix(".qml")), (".tif.aux.xml", Path(f"{self.path}.aux.xml")), (".tif", self.path))
-        for ending, target in moves:
-            made = self._partial / f"final{ending}"
-            if made.exists():
-                made.replace(target)
-            else:
-                target.unlink(missing_ok=True)
-        for ending in STALE:
-            Path(f"{self.path}{ending}").unlink(missing_ok=True)
+    def plan_moves(self) -> list[tuple[Path, Path]]:
+        """What `publish` moves: files of a previous raster of this name aside, the new ones in, the raster last."""
+        names = ((".tif", self.path), (".tif.aux.xml", Path(f"{self.path}.aux.xml")), (".qml", self.path.with_suffix(".qml")))
+        aside = self._partial / "previous"
+        aside.mkdir()
+        previous = [target for _, target in names] + [Path(f"{self.path}{ending}") for ending in STALE]
+        made = [(self._partial / f"final{ending}", target) for ending, target in reversed(names)]
+        return [
+            *((target, aside / target.name) for target in previous if target.exists()),
+            *((source, target) for source, target in made if source.exists()),
+        ]
+
+
+def publish(outputs: Sequence[RasterOutput]) -> None:
+    """Moves finished outputs to their final names, all or none of them.
+
+    Raises:
+        ToolboxError: A file could not be moved, e.g. because a program has it open; the previous files are back in their places.
+    """
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in (move for output in outputs for move in output.plan_moves()):
+            source.replace(target)
+            done.append((source, target))
+    except OSError as failure:
+        for source, target in reversed(done):
+            target.replace(source)
+        raise ToolboxError(
+            f"The result cannot be moved to {outputs[-1].path} ({failure.strerror}: {Path(failure.filename or '').name}); the previous "
+            "files are unchanged. Close programs that use them, or choose another name, then run again."
+        ) from failure

@@ -2,6 +2,7 @@
 """The files that a classification leaves, and those it does not."""
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,26 @@ def test_previous_raster_survives_a_cancelled_run(tmp_path):
         pass
     events.close()
     assert [(entry.name, entry.read_text()) for entry in (tmp_path / "out").iterdir()] == [("classes.tif", "old")]
+
+
+def test_previous_files_are_back_when_the_raster_cannot_be_moved(tmp_path, monkeypatch):
+    """As on Windows while another program has the class raster open."""
+    (tmp_path / "out").mkdir()
+    names = ("classes.qml", "classes.tif", "percent.tif")
+    for name in names:
+        (tmp_path / "out" / name).write_text(f"old {name}")
+    move = Path.replace
+
+    def refuse(source, target):
+        if source.name == "final.tif" and Path(target).name == "classes.tif":
+            raise PermissionError(13, "Permission denied", str(target))
+        return move(source, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(ToolboxError, match=r"Permission denied: classes\.tif.*previous files are unchanged"):
+        run(tmp_path, scene(), confidence=str(tmp_path / "out" / "percent.tif"))
+    left = {entry.name: entry.read_text() for entry in (tmp_path / "out").iterdir()}
+    assert left == {name: f"old {name}" for name in names}
 
 
 def test_output_below_a_file_is_refused(tmp_path):
