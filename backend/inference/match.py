@@ -29,9 +29,12 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
     names = [name.strip().casefold() for name in wanted]
     are_named = not all(GENERIC_NAME.fullmatch(key) for key in keys)
     are_clear = len(set(names)) == len(names) and all(keys.count(name) == 1 for name in names)
-    # Numbers alone say something only when they are the same set: bands 2, 1 of a raster of two bands.
-    if are_clear and (are_named or sorted(keys) == sorted(names)):
-        return [available[keys.index(name)] for name in names], ""
+    if are_clear:
+        remark = ""
+        if not are_named and len(available) > len(wanted):
+            # A model trained on some bands of an unnamed raster must find them there again; in another raster it may be wrong.
+            remark = f"The raster's bands have no names; {', '.join(wanted)} of its {len(available)} bands are used. Check that they fit."
+        return [available[keys.index(name)] for name in names], remark
     if are_named and not all(GENERIC_NAME.fullmatch(name) for name in names):
         missing = [name for name, key in zip(wanted, names, strict=True) if key not in keys]
         if missing:

@@ -171,7 +171,8 @@ def publish(outputs: Sequence[RasterOutput]) -> None:
     except OSError as failure:
         for source, target in reversed(done):
             target.replace(source)
+        fault = f"{failure.strerror}: {Path(failure.filename or '').name}"
         raise ToolboxError(
-            f"The result cannot be moved to {outputs[-1].path} ({failure.strerror}: {Path(failure.filename or '').name}); the previous "
-            "files are unchanged. Close programs that use them, or choose another name, then run again."
+            f"The result cannot be moved to {outputs[-1].path} ({fault}); the previous files are unchanged. Close programs that use "
+            "them, or choose another name, then run again."
         ) from failure

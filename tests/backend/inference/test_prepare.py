@@ -65,6 +65,13 @@ def test_bands_that_have_numbers_only_are_told_apart_by_them(tmp_path):
     assert "warning" not in events
 
 
+def test_model_of_some_unnamed_bands_finds_them_in_its_raster_with_a_warning(tmp_path):
+    values = np.concatenate([np.full_like(scene()[:1], 9), scene()])
+    classes, events = run(tmp_path, values, model(bands=("Band 2", "Band 3")), names=())
+    assert np.array_equal(classes, values[1] + 1)
+    assert "Band 2, Band 3 of its 3 bands are used" in events["warning"][0]["message"]
+
+
 def test_other_cell_size_is_warned_of(tmp_path):
     _, events = run(tmp_path, scene(), model(gsd_m=30.0))
     assert "trained at 30 m" in events["warning"][0]["message"]
