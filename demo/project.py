@@ -19,6 +19,7 @@ from qgis.core import (
     QgsLayoutItemScaleBar,
     QgsLayoutPoint,
     QgsLayoutSize,
+    QgsMapLayerLegendUtils,
     QgsMultiBandColorRenderer,
     QgsPrintLayout,
     QgsProject,
@@ -32,7 +33,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QFont
 
 MILLIMETRES = QgsUnitTypes.LayoutUnit.LayoutMillimeters
-PAGE = (250, 130)
+PAGE = (262, 128)
 
 
 def outline(path: Path, name: str, color: str) -> QgsVectorLayer:
@@ -62,9 +63,11 @@ def add_map(layout: QgsPrintLayout, layers: list, extent: QgsRectangle, x: float
     """Adds a map frame with a caption."""
     frame = QgsLayoutItemMap(layout)
     layout.addLayoutItem(frame)
-    place(frame, x, 14, 105, 100)
     frame.setLayers(layers)
     frame.setKeepLayerSet(True)
+    place(frame, x, 14, 105, 100)
+    frame.setExtent(extent)  # only a frame with an extent can be zoomed; this changes its height
+    place(frame, x, 14, 105, 100)
     frame.zoomToExtent(extent)
     caption = QgsLayoutItemLabel(layout)
     caption.setText(title)
@@ -83,6 +86,11 @@ def add_legend(layout: QgsPrintLayout, classes: QgsRasterLayer, frame: QgsLayout
     for node in list(root.children()):
         if node.layer() is not classes:
             root.removeChildNode(node)
+    node = root.findLayer(classes.id())
+    entries = legend.model().layerLegendNodes(node)
+    # The first entry names the band, which says nothing here.
+    QgsMapLayerLegendUtils.setLegendNodeOrder(node, list(range(1, len(entries))))
+    legend.model().refreshLayerLegend(node)
     legend.setLinkedMap(frame)
     place(legend, 218, 14, 30, 80)
     bar = QgsLayoutItemScaleBar(layout)

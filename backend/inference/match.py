@@ -33,7 +33,8 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
         remark = ""
         if not are_named and len(available) > len(wanted):
             # A model trained on some bands of an unnamed raster must find them there again; in another raster it may be wrong.
-            remark = f"The raster's bands have no names; {', '.join(wanted)} of its {len(available)} bands are used. Check that they fit."
+            used = f"{', '.join(wanted)} of its {len(available)} bands are used"
+            remark = f"The raster's bands have no names; {used}. Check that they fit."
         return [available[keys.index(name)] for name in names], remark
     if are_named and not all(GENERIC_NAME.fullmatch(name) for name in names):
         missing = [name for name, key in zip(wanted, names, strict=True) if key not in keys]

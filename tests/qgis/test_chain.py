@@ -49,18 +49,15 @@ def test_training_keeps_its_request(trained):
     assert request["settings"]["backbone"] == "resnet18"
 
 
-def test_training_shows_device_and_figures_of_each_epoch(chips, folder):
+def test_two_folders_train_together_and_the_log_shows_device_and_figures(chips, folder):
     log = Log()
-    run("trainmodel", log, INPUT=chips, OUTPUT=folder / "model", **QUICK_TRAINING)
-    assert any(line.startswith("Device: CPU") for line in log.infos)
-    assert any(line.startswith("Epoch 1: ") and "loss" in line for line in log.infos)
-
-
-def test_two_folders_train_together(chips, folder):
     scene = make_scene(folder / "scene.tif")
     run("exporttrainingdata", INPUT=scene, LABELS=make_labels(), OUTPUT=folder / "more", **SMALL_CHIPS)
-    result = run("trainmodel", INPUT=chips, MORE_INPUTS=f"{folder / 'more'}\n", OUTPUT=folder / "model", **QUICK_TRAINING)
+    result = run("trainmodel", log, INPUT=chips, MORE_INPUTS=f"{folder / 'more'}\n", OUTPUT=folder / "model", **QUICK_TRAINING)
     assert result["EPOCHS"] == 1
+    assert any("18 chips" in line for line in log.infos)
+    assert any(line.startswith("Device: CPU") for line in log.infos)
+    assert any(line.startswith("Epoch 1: ") and "loss" in line for line in log.infos)
 
 
 def test_a_model_can_be_trained_further(chips, model, folder):
@@ -119,9 +116,7 @@ def test_class_raster_is_named_and_coloured_when_it_loads(scene, model, folder):
     assert colors[WATER] != colors[FOREST]
 
 
-@pytest.mark.parametrize(
-    ("bands", "dtype", "scale"), [(1, "uint8", 1), (1, "uint16", 300), (4, "int16", 100)], ids=["1 band", "16 bit", "4 bands"]
-)
+@pytest.mark.parametrize(("bands", "dtype", "scale"), [(1, "uint8", 1), (1, "uint16", 300)], ids=["1 band", "16 bit"])
 def test_rasters_of_any_depth_pass_through_the_chain(plugin, folder, bands, dtype, scale):
     scene = make_scene(folder / "Szene ä.tif", bands=bands, dtype=dtype, scale=scale)
     classes, _ = run_chain(scene, make_labels(), folder)
