@@ -24,6 +24,7 @@ from qgis.core import (
     QgsPrintLayout,
     QgsProject,
     QgsRasterLayer,
+    QgsRasterMinMaxOrigin,
     QgsRectangle,
     QgsReferencedRectangle,
     QgsSingleSymbolRenderer,
@@ -49,7 +50,10 @@ def false_colour(path: Path) -> QgsRasterLayer:
     layer = QgsRasterLayer(str(path), "Landsat 7 (nir, red, green)", "gdal")
     renderer = QgsMultiBandColorRenderer(layer.dataProvider(), 4, 3, 2)
     layer.setRenderer(renderer)
-    layer.setContrastEnhancement(QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum)
+    layer.setContrastEnhancement(
+        QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
+        QgsRasterMinMaxOrigin.Limits.CumulativeCut,
+    )
     return layer
 
 
@@ -97,8 +101,9 @@ def add_legend(layout: QgsPrintLayout, classes: QgsRasterLayer, frame: QgsLayout
     bar.setStyle("Single Box")
     bar.setLinkedMap(frame)
     bar.applyDefaultSize()
+    bar.setUnitsPerSegment(2500)
     layout.addLayoutItem(bar)
-    place(bar, 4, 116, 60, 10)
+    place(bar, 112, 112, 60, 10)
 
 
 def write_project(folder: Path) -> Path:
@@ -125,7 +130,7 @@ def write_project(folder: Path) -> Path:
     layout.setName("Map")
     layout.pageCollection().page(0).setPageSize(QgsLayoutSize(*PAGE, MILLIMETRES))
     add_map(layout, [held_out, training, scene], classes.extent(), 4, "Landsat 7 and the labels (yellow: held out)")
-    frame = add_map(layout, [classes], classes.extent(), 112, "Classified by the network")
+    frame = add_map(layout, [classes], classes.extent(), 112, "Classified by the network (where all six bands have data)")
     add_legend(layout, classes, frame)
     project.layoutManager().addLayout(layout)
     if not project.write(str(folder / "demo.qgz")):

@@ -42,6 +42,8 @@ def stack_bands(data: Path, target: Path) -> None:
     """Writes a virtual raster of the six Landsat bands, named."""
     sources = [str(data / f"lsat7_2000_{number}.tif") for number in BANDS]
     stack = gdal.BuildVRT(str(target), sources, separate=True)
+    # The bands name no known CRS, only its parameters; these are those of the polygons and of the land-cover map.
+    stack.SetProjection(gdal.Open(str(data / "strata.tif")).GetProjection())
     for index, name in enumerate(BANDS.values(), start=1):
         stack.GetRasterBand(index).SetDescription(name)
     del stack  # GDAL writes the file when the dataset is closed
