@@ -57,7 +57,8 @@ class OutputFolder:
         self._refuse_foreign()
         self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
-            self.partial.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.partial, ignore_errors=True)  # of an earlier run of the same request
+            self.partial.mkdir(parents=True)
         except OSError as failure:
             raise ToolboxError(
                 f"The output folder {self.path} cannot be written ({failure.strerror}); choose another folder."
@@ -86,7 +87,8 @@ class OutputFolder:
     def publish(self) -> None:
         """Moves everything to its final name, `last` at the end; a previous result is moved aside first and then removed.
 
-        The previous result's `last` goes first, so that a folder never looks complete while it is mixed.
+        The previous result's `last` goes first, so that a folder never looks complete while it is mixed. Job files stay: the request
+        that is running may be the one in this folder.
 
         Raises:
             ToolboxError: A file could not be moved; everything that was is back in its place.
@@ -94,7 +96,7 @@ class OutputFolder:
         aside = self.partial / "previous"
         aside.mkdir()
         fresh = [entry for entry in self.partial.iterdir() if entry != aside]
-        previous = [self.path / name for name in (self._last, *sorted(self._known - {self._last}), *JOB_FILES)]
+        previous = [self.path / name for name in (self._last, *sorted(self._known - {self._last}))]
         moves = [(entry, aside / entry.name) for entry in previous if entry.exists()]
         moves += [(entry, self.path / entry.name) for entry in sorted(fresh, key=lambda entry: entry.name == self._last)]
         done: list[tuple[Path, Path]] = []

@@ -28,7 +28,7 @@ from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
 from .dataset import ChipStore
 from .loop import Trainer
-from .output import CHECKPOINTS, OutputFolder
+from .output import CHECKPOINTS, REPORT, model_path, open_output
 from .results import RunFacts, describe_model, write_characteristics, write_report
 from .settings import TrainSettings
 from .split import split_blocks
@@ -49,7 +49,7 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
         ToolboxError: The request, the data or the output folder cannot be used.
     """
     began = time.monotonic()
-    with OutputFolder(Path(settings.output), job_id) as output, deterministic(settings.seed):
+    with open_output(Path(settings.output), job_id) as output, deterministic(settings.seed):
         chosen = choose_device(settings.device)
         yield device(chosen.name, chosen.torch_device, chosen.reason)
         store = ChipStore(settings.folders, settings.unlabelled, settings.split)
@@ -67,15 +67,16 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
         yield progress(FIT_SHARE, "Writing the report")
         facts = RunFacts(output.path.name, settings, store, split, trainer.outcome, origin, chosen.name, time.monotonic() - began)
         extra = {**write_characteristics(facts, output.partial), **write_report(facts, trainer.average.network, output.partial)}
-        write_package(output.partial / output.model.name, describe_model(facts), trainer.outcome.state_dict, extra)
+        model = model_path(output.path)
+        write_package(output.partial / model.name, describe_model(facts), trainer.outcome.state_dict, extra)
         output.publish()
     outcome = trainer.outcome
     yield info(f"Epoch {outcome.best_epoch} of {len(outcome.history)} was kept, {settings.monitor} {outcome.score:.3f}.")
     yield result(
         {
             "OUTPUT": str(output.path),
-            "MODEL": str(output.model),
-            "OUTPUT_HTML": str(output.path / "model_metrics.html"),
+            "MODEL": str(model),
+            "OUTPUT_HTML": str(output.path / REPORT),
             "SCORE": outcome.score,
             "EPOCHS": len(outcome.history),
         }

@@ -18,9 +18,16 @@ def content(path):
     return {str(entry.relative_to(path)): entry.read_text() for entry in path.rglob("*") if entry.is_file()}
 
 
-def test_result_replaces_the_previous_one_and_its_job_files(tmp_path):
+def test_result_replaces_the_previous_one_and_leaves_the_request(tmp_path):
     publish(tmp_path / "out", "old")
-    (tmp_path / "out" / "request.json").write_text("old")
+    (tmp_path / "out" / "notes.txt").write_text("old")
+    (tmp_path / "out" / "request.json").write_text("the request that runs")
+    publish(tmp_path / "out", "new")
+    assert content(tmp_path / "out") == {"data/a": "new", "index.json": "new", "request.json": "the request that runs"}
+
+
+def test_leavings_of_an_earlier_run_of_the_same_request_are_cleared(tmp_path):
+    (tmp_path / "out" / ".partial-job" / "data").mkdir(parents=True)
     publish(tmp_path / "out", "new")
     assert content(tmp_path / "out") == {"data/a": "new", "index.json": "new"}
 
