@@ -71,16 +71,21 @@ def load_encoder_weights(
         return LoadedWeights(
             False,
             f"There are no pretrained weights for {backbone} on this computer, so it is trained from scratch, which needs more "
-            f"labels and epochs; fetch them with 'Install deep learning libraries' (ENCODERS={backbone}).",
+            f"labels and epochs; {_where_to_get(backbone, cache)}.",
             warning=True,
         )
     if path is None:
         raise ToolboxError(
-            f"There are no ImageNet weights for {backbone} on this computer; fetch them with 'Install deep learning libraries' "
-            f"(ENCODERS={backbone}) or choose WEIGHTS=auto or none."
+            f"There are no ImageNet weights for {backbone} on this computer; {_where_to_get(backbone, cache)}, or choose WEIGHTS=auto."
         )
     count = _fill_encoder(network.encoder, read_state_dict(path), bands, path.name)
     return LoadedWeights(True, f"The encoder {backbone} starts from {path.name} ({count} tensors): {describe_stem(bands)}.")
+
+
+def _where_to_get(backbone: str, cache: str) -> str:
+    """The next step when weights are missing."""
+    folder = f", or put {backbone}.safetensors into {cache}" if cache else ""
+    return f"choose WEIGHTS=file and a WEIGHTS_FILE with them{folder}"
 
 
 def _find_cached(backbone: str, cache: str) -> Path | None:

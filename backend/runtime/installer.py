@@ -11,8 +11,6 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -154,6 +152,9 @@ def has_nvidia_driver() -> bool:
 
 
 def _is_reachable(url: str) -> bool:
+    import urllib.error  # nearly half of the plugin's import time, and needed only here
+    import urllib.request
+
     request = urllib.request.Request(url + "/torch/", method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=_REACH_SECONDS) as answer:

@@ -81,8 +81,8 @@ def test_missing_weights_warn_in_auto_and_fail_when_required(tmp_path, bands):
     loaded = load_encoder_weights(network, BACKBONE, "auto", None, "", bands("a"))
     assert (loaded.pretrained, loaded.warning) == (False, True)
     assert BACKBONE in loaded.description
-    assert "Install deep learning libraries" in loaded.description
-    with pytest.raises(ToolboxError, match="Install deep learning libraries"):
+    assert "choose WEIGHTS=file" in loaded.description
+    with pytest.raises(ToolboxError, match=f"choose WEIGHTS=file.*put {BACKBONE}.safetensors into {tmp_path}, or choose WEIGHTS=auto"):
         load_encoder_weights(network, BACKBONE, "imagenet", None, str(tmp_path), bands("a"))
     assert not load_encoder_weights(network, BACKBONE, "none", None, "", bands("a")).warning
 
