@@ -58,7 +58,10 @@ class RasterLabels:
         try:
             self._check(info)
             nodata = self._dataset.nodata if self._dataset.nodata is not None else UNLABELLED
+            self._is_masked = MaskFlags.per_dataset in self._dataset.mask_flag_enums[0]
             if not self._has_grid_of(info):
+                # GDAL heeds either a mask or a nodata value; nodata is left out by its value in any case.
+                masking = {"add_alpha": True} if self._is_masked else {"nodata": nodata}
                 self._warped = WarpedVRT(
                     self._dataset,
                     crs=info.crs_wkt,
@@ -66,8 +69,8 @@ class RasterLabels:
                     width=info.width,
                     height=info.height,
                     resampling=Resampling.nearest,
-                    src_nodata=nodata,
-                    nodata=nodata,
+                    src_nodata=None if self._is_masked else nodata,
+                    **masking,
                 )
         except ToolboxError:
             self._dataset.close()
@@ -101,8 +104,7 @@ class RasterLabels:
         """Class values of a window, 0 = unlabelled; raises ToolboxError for a damaged file and for a value that is not allowed."""
         try:
             values = raster.read(1, window=window)
-            is_masked = MaskFlags.per_dataset in self._dataset.mask_flag_enums[0]
-            shown = raster.read_masks(1, window=window) != 0 if is_masked else np.True_
+            shown = raster.read_masks(1, window=window) != 0 if self._is_masked else np.True_
         except RasterioIOError as error:
             raise ToolboxError(f"The label raster {self._source} cannot be read ({error}); the file seems to be damaged.") from error
         known = np.isfinite(values) & (values != self._nodata) & (values != UNLABELLED) & shown
