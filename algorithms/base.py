@@ -75,6 +75,9 @@ class ToolboxAlgorithm(QgsProcessingAlgorithm):
 
     def add(self, parameter: QgsProcessingParameterDefinition, help_text: str, advanced: bool = False) -> None:
         """Declares a parameter with its help; an advanced one is folded away in the dialog."""
+        if isinstance(parameter, QgsProcessingParameterEnum):
+            # qgis_process speaks of numbers here, but only the words are taken.
+            help_text = f"{help_text} {self.tr('One of:')} {', '.join(parameter.options())}."
         parameter.setHelp(help_text)
         if advanced:
             parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)

@@ -80,8 +80,8 @@ def _announce(settings: ClassifySettings, job: Job) -> Iterator[Event]:
     plan = job.plan
     bands = f", in {len(plan.bands)} column bands to save memory" if len(plan.bands) > 1 else ""
     yield info(
-        f"{plan.width:,} × {plan.height:,} pixels in {plan.tile_count:,} tiles of {plan.tile}, each pixel computed "
-        f"{plan.overlap_factor:.2f} times{bands}."
+        f"{plan.width:,} × {plan.height:,} pixels in {plan.tile_count:,} tiles of {plan.tile} × {plan.tile}{bands}; with overlap and "
+        f"padding the network computes {plan.overlap_factor:.2f} pixels for each."
     )
 
 

@@ -128,7 +128,7 @@ def _describe_death(exit_code: int) -> str:
     """A sentence for a worker that ended without a word; negative exit codes are signals (POSIX)."""
     if exit_code == -signal.SIGTERM or (hasattr(signal, "SIGKILL") and exit_code == -signal.SIGKILL):
         return (
-            f"The worker process was killed (signal {-exit_code}), most likely because the memory ran out: "
+            f"The worker process was killed (signal {-exit_code}), by another program or because the memory ran out: "
             "choose a smaller tile or batch size, or close other programs."
         )
     if exit_code < 0 or exit_code >= _WINDOWS_CRASH:

@@ -35,7 +35,7 @@ from .split import split_blocks
 
 STOP_FILE = "stop"
 READ_SHARE, FIT_SHARE = 0.05, 0.97  # of the progress bar, where reading and training end
-UNITS = {"label": "polygon or block", "square": "square of two chips' side", "chip": "chip"}
+UNITS = {"label": "polygon, or a square of a label raster", "square": "square of two chips' side", "chip": "chip"}
 
 
 def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
@@ -105,12 +105,18 @@ def _split_labels(store: ChipStore, settings: TrainSettings) -> Iterator[Event]:
         )
     if not any(store.census.values()):
         raise ToolboxError("No chip holds a labelled pixel with data; export training data with labels inside the raster.")
+    if len(store.class_values) < 2:
+        raise ToolboxError(
+            "There is only one class and unlabelled pixels are ignored, so there is nothing to tell apart; choose "
+            "UNLABELED=auto or background, or label a second class."
+        )
     split = split_blocks(store.census, settings.validation_percent, settings.seed, UNITS[store.block_kind])
     store.apply_split(split)
     held, used = sum(split.validation_pixels.values()), sum(split.training_pixels.values())
     yield info(
         f"Held out for validation: {len(split.validation)} of {len(store.census)} blocks "
-        f"(a block is a {UNITS[store.block_kind]}), {held:,} of {held + used:,} labelled pixels."
+        f"(a block is a {UNITS[store.block_kind]}), {held:,} of {held + used:,} labelled pixels, "
+        "those in several chips counted in each."
     )
     if settings.split == "random":
         yield warning(

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-import processing
 import pytest
 from osgeo import gdal, osr
 from qgis.core import (
@@ -48,6 +47,8 @@ class Log(QgsProcessingFeedback):
 
 def run(algorithm, feedback=None, **parameters):
     """Outputs of a tool of the toolbox; paths may be Path objects."""
+    import processing  # on the path only once QGIS runs
+
     values = {name: str(value) if isinstance(value, Path) else value for name, value in parameters.items()}
     return processing.run(f"deeplearning:{algorithm}", values, feedback=feedback or Log())
 

@@ -180,7 +180,7 @@ Path({str(raster.parent)!r}, ".partial-1a2b-map.tif").write_text("half")
 Path({str(raster.parent)!r}, ".partial-other-map.tif").write_text("of another job")
 os.kill(os.getpid(), signal.SIGKILL)
 """)
-    with pytest.raises(ToolboxError, match=r"killed \(signal 9\), most likely because the memory ran out") as caught:
+    with pytest.raises(ToolboxError, match=r"killed \(signal 9\), by another program or because the memory ran out") as caught:
         run(request=make_request(output=str(output), confidence=str(raster)))
     assert str(caught.value).endswith(f" Details: {job_folder / 'worker.log'}")
     assert not output.exists()

@@ -226,6 +226,14 @@ def test_chips_without_labels_are_refused(settings, tmp_path, scene, save_folder
         list(train(settings(folder=str(folder)), "job"))
 
 
+def test_one_class_with_unlabelled_ignored_is_refused(settings, tmp_path, scene, save_folder):
+    image, label, blocks = scene
+    label = np.where(label == 3, 0, label)
+    folder = save_folder(tmp_path / "one class", image, label, blocks * (label > 0), classes=[{"value": 8, "name": "Wald"}])
+    with pytest.raises(ToolboxError, match="nothing to tell apart; choose UNLABELED=auto or background"):
+        list(train(settings(folder=str(folder), unlabelled="ignore"), "job"))
+
+
 def test_a_chip_size_above_the_chips_is_refused(settings):
     with pytest.raises(ToolboxError, match="CHIP_SIZE is 64, but the chips have 32 x 32"):
         list(train(settings(chip_size=64), "job"))
