@@ -146,6 +146,11 @@ def _list_notes(facts: RunFacts) -> list[str]:
             "Whole polygons or blocks were held out: no labelled pixel was both trained on and validated. The image around them "
             "may have been seen, without labels."
         ]
+    if facts.settings.pretrained_model:
+        notes.append(
+            "The network goes on from a trained model. Where that model was trained on the same ground, it has seen these places, and "
+            "the figures are optimistic: assess the map with labels that neither has seen."
+        )
     notes.append("The epoch was chosen by these same held-out labels, so an independent sample may score a little lower.")
     if facts.split.not_validated:
         listed = ", ".join(facts.classes[index].name for index in facts.split.not_validated)

@@ -338,6 +338,8 @@ def test_training_goes_on_from_a_model(settings, tmp_path):
     assert (description.architecture, description.backbone) == ("linknet", "mobilenetv3_small_100")
     assert "bands are matched by name; the classes are the same, so the last layer is kept" in texts(events, "info")
     assert second["SCORE"] > 0.6
+    assert "it has seen these places" in Path(second["OUTPUT_HTML"]).read_text(encoding="utf-8")
+    assert "it has seen these places" not in Path(first["OUTPUT_HTML"]).read_text(encoding="utf-8")
 
 
 def test_missing_encoder_weights_are_told(settings):
