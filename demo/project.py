@@ -130,7 +130,7 @@ def write_project(folder: Path) -> Path:
     layout.setName("Map")
     layout.pageCollection().page(0).setPageSize(QgsLayoutSize(*PAGE, MILLIMETRES))
     add_map(layout, [held_out, training, scene], classes.extent(), 4, "Landsat 7 and the labels (yellow: held out)")
-    frame = add_map(layout, [classes], classes.extent(), 112, "Classified by the network (where all six bands have data)")
+    frame = add_map(layout, [classes], classes.extent(), 112, "Classified (where all six bands have data)")
     add_legend(layout, classes, frame)
     project.layoutManager().addLayout(layout)
     if not project.write(str(folder / "demo.qgz")):
