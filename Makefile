@@ -22,7 +22,9 @@ export OMP_WAIT_POLICY := PASSIVE
 ENVIRONMENT := $(PYTHON) -m deep_learning_toolbox.backend.runtime.environment
 # Runs a command as a private, windowless QGIS.
 HEADLESS := QT_QPA_PLATFORM=offscreen QGIS_CUSTOM_CONFIG_PATH=$(BUILD)/qgis-config
-WORKER_PYTHON = $(shell $(ENVIRONMENT) find)
+# Asked in the recipe: GNU Make before 4.4 does not pass exported variables to its own $(shell). Quoted, and never first in a line
+# unless it is known to be there: an empty name would leave a leading dash, with which make ignores the error.
+WITH_WORKER := set -euo pipefail; worker=$$($(ENVIRONMENT) find); test -x "$$worker"; "$$worker"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup qgis link environment sample demo test test-backend test-qgis install package run bench bench-accuracy lint screenshots clean
@@ -67,7 +69,7 @@ test: test-backend test-qgis ## all tests: the backend's in the worker's Python,
 
 test-backend: setup
 	@$(ENVIRONMENT) build --extra test
-	$(WORKER_PYTHON) -m pytest -q tests/backend
+	@$(WITH_WORKER) -m pytest -q tests/backend
 
 test-qgis: setup $(BUILD)/qgis-tests/.complete
 	$(HEADLESS) $(BUILD)/qgis-tests/bin/python -m pytest -q tests/qgis
@@ -84,7 +86,7 @@ package: ## zip of HEAD for the plugin repository
 	@echo $(BUILD)/deep_learning_toolbox.zip
 
 bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in one run
-	@$(WORKER_PYTHON) benchmarks/inference_speed.py
+	@$(WITH_WORKER) benchmarks/inference_speed.py
 	@$(HEADLESS) $(PYTHON) benchmarks/qgis_start.py
 
 bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out polygons, three folds, beside a random forest
@@ -92,7 +94,7 @@ bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out polygons,
 
 lint: environment ## ruff
 	@$(ENVIRONMENT) build --extra test
-	@$(WORKER_PYTHON) -m ruff check .
+	@$(WITH_WORKER) -m ruff check .
 
 screenshots: setup ## picture of a real QGIS window with the demo project, in build/screenshots
 	@$(PYTHON) demo/profile.py $(PROFILES)

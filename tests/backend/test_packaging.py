@@ -42,3 +42,12 @@ def test_zip_holds_the_plugin_without_tests_and_tools():
     assert {"metadata.txt", "__init__.py", "plugin.py", "LICENSE"} <= set(names)
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"tests", "demo", "benchmarks", "docs", "Makefile", ".ci", "build"}
+
+
+def test_recipes_fail_loudly():
+    """A leading dash, also one that an empty variable leaves, makes make ignore a failure; so does $(shell) with exported variables."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = [line[1:].lstrip("@") for line in makefile.splitlines() if line.startswith("\t")]
+    assert recipes
+    assert not [line for line in recipes if line.startswith("-") or re.match(r"\$\(\w+\)\s+-", line)]
+    assert not re.search(r"^\w+\s*[:?]?=.*\$\(shell .*\$\(ENVIRONMENT\)", makefile, re.MULTILINE)
