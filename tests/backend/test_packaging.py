@@ -49,7 +49,7 @@ def test_recipes_fail_loudly():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipes = [line[1:].lstrip("@") for line in makefile.splitlines() if line.startswith("\t")]
     before_dash = {match[1] for line in recipes if (match := re.match(r"\$\((\w+)\)\s+-", line))}
-    fixed = dict(re.findall(r"^(\w+) := (.*\S)$", makefile, re.MULTILINE))
+    fixed = dict(re.findall(r"^(\w+) [:?]= (.*\S)$", makefile, re.MULTILINE))
     assert recipes
     assert not [line for line in recipes if line.startswith("-")]
     assert all(name in fixed and "$(shell" not in fixed[name] for name in before_dash), before_dash
