@@ -66,7 +66,7 @@ def plugin(qgis_app, qgis_processing):
     plugin.initProcessing()
     yield plugin
     plugin.unload()
-    # QGIS ends right after this. Its objects must be collected before, and none later: that crashes (seen with 3.22, once in three runs).
+    # QGIS ends right after this. Its objects must be collected before, and none later: that crashed 3.22 in one run of three.
     gc.collect()
     gc.disable()
 
