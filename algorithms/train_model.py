@@ -16,7 +16,7 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..backend.runtime.places import home_folder
+from ..backend.runtime.places import encoders_folder
 from .base import MODEL_FILTER, BackendAlgorithm, Parameters
 from .job import Job
 
@@ -27,7 +27,6 @@ UNLABELED = ("auto", "ignore", "background")
 LOSSES = ("ce_dice", "ce")
 AUGMENTATIONS = ("default", "none")
 MONITORS = ("miou", "valid_loss", "accuracy", "f1")
-ENCODERS_FOLDER = "encoders"  # in the toolbox's home: encoder weights that were fetched
 
 
 class TrainModel(BackendAlgorithm):
@@ -222,7 +221,7 @@ class TrainModel(BackendAlgorithm):
             "pretrained_model": self.input_path(parameters, self.PRETRAINED_MODEL, context) or None,
             "unlabelled": self.parameterAsEnumString(parameters, self.UNLABELED, context),
             "device": self.parameterAsString(parameters, self.DEVICE, context).strip(),
-            "cache": str(home_folder() / ENCODERS_FOLDER),
+            "cache": str(encoders_folder()),
         }
         settings["more_folders"] = [line.strip() for line in settings["more_folders"] if line.strip()]
         for name in (self.MODEL_TYPE, self.WEIGHTS, self.SPLIT, self.LOSS, self.AUGMENTATION, self.MONITOR):

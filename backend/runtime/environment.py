@@ -1,269 +1,235 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The managed environment: the Python with PyTorch that runs the worker, in the toolbox's home folder.
+"""The managed environment: the Python with PyTorch that runs the worker.
 
-It is complete or absent: a marker file, written last, after a child process has imported everything and computed something,
-is what makes a folder an environment. Building again does nothing, until the requirements change. Imported by QGIS and run
-from a shell, so standard library and Python 3.9 only::
-
-    python -m deep_learning_toolbox.backend.runtime.environment build|find|remove [--home DIR] ...
-
-or, from a clone of any name, by the path of this file.
+A new one is built in a folder of its own beside the old one, proved, and only then put into use by replacing the marker; whatever
+happens before, the old one goes on serving. Building again does nothing until the requirements change. Imported by QGIS; standard
+library and Python 3.9 only. The command line is `setup_command`.
 """
 
 from __future__ import annotations
 
-import sys
-
-if __name__ == "__main__" and not __package__:
-    # Run by path: this module again, under its real name. The script's own folder is on sys.path, so `launch` is found.
-    import importlib
-
-    importlib.import_module("launch")
-    sys.exit(importlib.import_module("deep_learning_toolbox.backend.runtime.environment").main(sys.argv[1:]))
-
-import argparse
-import enum
-import json
-import os
+import contextlib
 import shutil
+import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 from .. import __version__
 from ..errors import ToolboxError
+from .builds import DEVICES, Build, Choice, choose_build, find_build, name_build
+from .commands import hide_secrets
 from .disk import free_bytes
-from .installer import (
-    CPU_BYTES,
-    CUDA_BYTES,
-    REQUIREMENTS,
-    Installer,
-    hash_requirements,
-    requirements_file,
-)
-from .lock import exclusive
-from .places import HOME_VARIABLE, environment_folder, environment_python, home_folder, logs_folder
-from .pythons import MINIMUM_VERSION, inspect_python, python_beside
+from .gpu import find_graphics
+from .installer import Installer, Listener, Step
+from .lock import exclusive, try_exclusive
+from .marker import EnvironmentState, Marker, describe_folder, managed_environment, managed_python, read_state
+from .network import Network
+from .places import IN_USE, environments_folder, home_folder, install_log
+from .pythons import check_base, inspect_python
+from .requirements import hash_requirements, requirements_file
 
-__all__ = ["build_environment", "environment_folder", "home_folder", "read_state", "remove_environment"]
-
-DEVICES = ("auto", "cpu", "cuda")
-
-
-class EnvironmentState(enum.Enum):
-    """What there is in the environment's folder."""
-
-    ABSENT = "absent"  # nothing, or an interrupted build
-    OUTDATED = "outdated"  # whole, but for other requirements
-    READY = "ready"
+PREFIX = "environment-"  # of the folders of environments
+_LEGACY = "environment"  # where version 0.1 kept it, in the home folder
 
 
 @dataclass(frozen=True)
-class Marker:
-    """What a whole environment says about itself.
+class BuildRequest:
+    """What is to be installed, and from where.
 
     Attributes:
-        requirements: Hash of the worker's requirements.
-        python: Version of its Python, major and minor, such as 3.11; packages are bound to it.
-        version: Version of the toolbox that built it.
-        extras: Hash of the requirements of each extra that was added, by name.
+        python: The Python 3.10 or later to build on; None = the one that runs this.
+        wheels: Folder of wheels to install from without any network, or None.
+        device: auto, cpu or cuda: which build of PyTorch.
+        folder: Where environments are kept; None = in the home folder.
+        extras: Names of further requirement files, such as ``test``.
+        repair: Build anew even if all seems well.
+        network: Proxy and certificates.
     """
 
-    requirements: str
-    python: str
-    version: str
-    extras: dict[str, str] = field(default_factory=dict)
+    python: Path | None = None
+    wheels: Path | None = None
+    device: str = "auto"
+    folder: Path | None = None
+    extras: Sequence[str] = ()
+    repair: bool = False
+    network: Network = field(default_factory=Network)
 
-    @classmethod
-    def read(cls) -> Marker | None:
-        """The marker of the managed environment; None when there is none, so that the folder counts as absent."""
-        try:
-            return cls(**json.loads(_marker_file().read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):  # no marker, half a marker, one of another form
-            return None
+    def __post_init__(self) -> None:
+        """Raises ToolboxError for a value that cannot be meant."""
+        if self.device not in DEVICES:
+            raise ToolboxError(f"The device “{self.device}” is unknown; choose one of {', '.join(DEVICES)}.")
+        if self.wheels is not None and not self.wheels.is_dir():
+            raise ToolboxError(f"There is no folder of wheels “{self.wheels}”.")
+        for name in self.extras:
+            requirements_file(name)
 
-    def write(self) -> None:
-        """Writes the marker, whole or not at all."""
-        part = _marker_file().with_suffix(".part")
-        part.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
-        part.replace(_marker_file())
-
-
-def read_state() -> EnvironmentState:
-    """Whether there is a whole environment for the present requirements; reads one small file, starts nothing."""
-    marker = Marker.read()
-    if marker is None or not environment_python().exists():
-        return EnvironmentState.ABSENT
-    current = marker.requirements == hash_requirements(requirements_file("worker"))
-    return EnvironmentState.READY if current else EnvironmentState.OUTDATED
+    def choose_build(self) -> Choice:
+        """The build of PyTorch for this computer."""
+        return choose_build(find_graphics(), self.device)
 
 
 def find_fault() -> str:
     """What is wrong with an environment whose state is READY, found by starting its Python; empty when nothing is."""
-    marker = Marker.read()
+    marker, python = Marker.read(), managed_python()
+    if marker is None or python is None:
+        return "it is gone"
     try:
-        version = inspect_python(environment_python(), ()).version
+        version = inspect_python(python, ()).version
     except ToolboxError as fault:
         return str(fault)
-    python = f"{version[0]}.{version[1]}"
-    if marker is not None and marker.python != python:
-        return f"it was built for Python {marker.python}, and its base has become Python {python}"
+    found = f"{version[0]}.{version[1]}"
+    if marker.python != found:
+        return f"it was built for Python {marker.python}, and its base has become Python {found}"
     return ""
 
 
-def build_environment(
-    python: Path | None = None,
-    wheels: Path | None = None,
-    extras: Sequence[str] = (),
-    device: str = "auto",
-    progress: Callable[[str], None] = lambda line: None,
-) -> Path:
+def build_environment(request: BuildRequest, progress: Listener = lambda step: None) -> Path:
     """Builds the managed environment, or adds what is missing to it, and returns its interpreter.
 
     Args:
-        python: The Python 3.10 or later to build on; by default the one that runs this.
-        wheels: Folder of wheels to install from without any network.
-        extras: Names of further requirement files, such as ``test``.
-        device: auto, cpu or cuda: which build of PyTorch on Linux (without an NVIDIA driver, auto is cpu).
-        progress: Called with one line per step; an exception from it stops the build and leaves nothing.
+        request: What to install.
+        progress: Called several times a second; an exception from it stops the build.
 
     Raises:
-        ToolboxError: The base Python is unsuitable, the disk too full, another build runs, or a step failed. Then there is no
-            environment, or, when only an extra failed, the one there was.
+        ToolboxError: The base Python is unsuitable, the disk too full, another build runs, or a step failed. The environment there
+            was, if any, is as it was. What has been downloaded is kept for the next attempt.
     """
-    wanted = {name: hash_requirements(requirements_file(name)) for name in extras}
-    if device not in DEVICES:
-        raise ToolboxError(f"The device “{device}” is unknown; choose one of {', '.join(DEVICES)}.")
-    if wheels is not None and not wheels.is_dir():
-        raise ToolboxError(f"There is no folder of wheels “{wheels}”.")
-    if _is_complete(wanted):
-        return environment_python()
+    if _is_complete(request):
+        return _in_use()
     with exclusive(home_folder() / "environment.lock", "installing the deep learning libraries"):
-        logs_folder().mkdir(parents=True, exist_ok=True)
-        log = logs_folder() / "install.log"
-        installer = Installer(environment_python(), log, progress, wheels.absolute() if wheels else None, device)
-        if read_state() is not EnvironmentState.READY or find_fault():
-            _build_from_scratch(installer, _check_base(python))
-        for name, digest in wanted.items():
-            marker = Marker.read()
-            assert marker is not None
-            if marker.extras.get(name) != digest:
-                installer.install_extra(name)
-                Marker(marker.requirements, marker.python, marker.version, {**marker.extras, name: digest}).write()
-    return environment_python()
+        _start_log()
+        if request.repair or not _serves(request):
+            _build_anew(request, progress)
+        for name in request.extras:
+            _add_extra(name, request, progress)
+    return _in_use()
 
 
 def remove_environment() -> None:
-    """Removes the managed environment; does nothing when there is none."""
-    folder = environment_folder()
-    if not folder.exists():
-        return
-    try:
-        # The marker first: what an interrupted removal leaves then counts as absent.
-        _marker_file().unlink(missing_ok=True)
-        shutil.rmtree(folder)
-    except OSError as fault:
-        raise ToolboxError(
-            f"The old environment cannot be removed ({fault}): end running jobs and other QGIS windows, then try again."
-        ) from fault
+    """Removes the managed environment and kept downloads; does nothing when there is none.
+
+    Raises:
+        ToolboxError: It is in use, or its files cannot be removed.
+    """
+    with exclusive(home_folder() / "environment.lock", "installing the deep learning libraries"):
+        environment = managed_environment()
+        parents = {environments_folder(), *([environment.parent] if environment else [])}
+        if environment and not _remove(environment):
+            raise ToolboxError(
+                f"The environment “{environment}” is in use: wait until running tools have ended, then retry."
+            )
+        for parent in parents:
+            _clean(parent, None)
+            shutil.rmtree(_downloads(parent), ignore_errors=True)
 
 
-def _marker_file() -> Path:
-    return environment_folder() / "toolbox_environment.json"
+def _start_log() -> None:
+    """Begins a new log; the former one stays beside it."""
+    log = install_log()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".old.log"))
 
 
-def _is_complete(extras: dict[str, str]) -> bool:
+def _in_use() -> Path:
+    python = managed_python()
+    if python is None:
+        raise ToolboxError("The environment was removed while it was being used: install the deep learning libraries again.")
+    return python
+
+
+def _serves(request: BuildRequest) -> bool:
+    """Whether the environment there is, extras aside, is what is asked for."""
     marker = Marker.read()
-    return (
-        read_state() is EnvironmentState.READY
-        and marker is not None
-        and all(marker.extras.get(name) == digest for name, digest in extras.items())
-        and not find_fault()
-    )
+    if read_state() is not EnvironmentState.READY or marker is None or find_fault():
+        return False
+    if request.folder and marker.environment.parent != request.folder.absolute():
+        return False
+    # A build with CUDA also serves the CPU. A card that was built in later is a case for a repair.
+    build = find_build(marker.build)
+    return request.device != "cuda" or (build is not None and build.capabilities is not None)
 
 
-def _build_from_scratch(installer: Installer, base: Path) -> None:
-    """Replaces whatever lies in the environment's folder by a whole environment, or by nothing."""
-    _check_space(CPU_BYTES if installer.wants_cpu_build else CUDA_BYTES)
-    remove_environment()
+def _is_complete(request: BuildRequest) -> bool:
+    marker = Marker.read()
+    wanted = {name: hash_requirements(requirements_file(name)) for name in request.extras}
+    has_extras = marker is not None and all(marker.extras.get(name) == digest for name, digest in wanted.items())
+    return not request.repair and has_extras and _serves(request)
+
+
+def _build_anew(request: BuildRequest, progress: Listener) -> None:
+    """Builds a whole environment and puts it into use, or changes nothing."""
+    base, has_ensurepip = check_base(request.python)
+    choice = request.choose_build()
+    if choice.blocked:
+        raise ToolboxError(f"The deep learning libraries cannot be installed: {choice.reason}.")
+    parent = (request.folder or environments_folder()).absolute()
+    _clean(parent, managed_environment())
+    _check_space(parent, choice.build)
+    folder = parent / f"{PREFIX}{uuid.uuid4().hex[:8]}"
+    old = managed_environment()
     try:
-        installer.create_environment(base, environment_folder())
-        installer.install_worker()
-        installer.prove()
+        installer = _make_installer(folder, request, progress)
+        installer.create_environment(base, has_ensurepip)
+        note = installer.install_worker(choice.build)
+        build = name_build(installer.prove())
+        (folder / IN_USE).touch()
         version = inspect_python(installer.python, ()).version
-        Marker(hash_requirements(requirements_file("worker")), f"{version[0]}.{version[1]}", __version__).write()
-    except BaseException:  # also Ctrl+C and a cancelling progress: complete or absent
-        remove_environment()
+        found = f"{version[0]}.{version[1]}"
+        Marker(describe_folder(folder), hash_requirements(requirements_file("worker")), found, __version__, build).write()
+    except BaseException:  # also Ctrl+C and a cancelling listener
+        shutil.rmtree(folder, ignore_errors=True)
         raise
+    notes = "; ".join(text for text in (note, choice.reason) if text)
+    progress(Step(1.0, f"The libraries are installed ({notes})" if notes else "The libraries are installed"))
+    shutil.rmtree(_downloads(parent), ignore_errors=True)
+    for place in {parent, *([old.parent] if old else [])}:
+        _clean(place, folder)
 
 
-def _check_base(python: Path | None) -> Path:
-    """The Python to build on, tried out; raises ToolboxError when it will not do."""
-    base = python.expanduser().absolute() if python else python_beside()
-    if base is None:
-        raise ToolboxError("QGIS's own Python was not found: name a Python 3.10 or later to build on (PYTHON).")
-    try:
-        report = inspect_python(base, ("venv", "ensurepip"))
-    except ToolboxError as fault:
-        raise ToolboxError(f"The environment cannot be built: {fault}. Name a Python 3.10 or later (PYTHON).") from fault
-    if report.version[:2] < MINIMUM_VERSION:
-        found = ".".join(map(str, report.version))
-        raise ToolboxError(f"The Python “{base}” is version {found}: name a Python 3.10 or later to build on (PYTHON).")
-    if report.missing:
+def _add_extra(name: str, request: BuildRequest, progress: Listener) -> None:
+    marker = Marker.read()
+    if marker is not None and marker.with_extra(name) != marker:
+        _make_installer(marker.environment, request, progress).install_extra(name)
+        marker.with_extra(name).write()
+
+
+def _make_installer(folder: Path, request: BuildRequest, progress: Listener) -> Installer:
+    wheels = request.wheels.absolute() if request.wheels else None
+    return Installer(folder, install_log(), progress, _downloads(folder.parent), wheels, request.network)
+
+
+def _downloads(parent: Path) -> Path:
+    return parent / "downloads"
+
+
+def _clean(parent: Path, kept: Path | None) -> None:
+    """Removes what interrupted builds and replaced environments left, unless a worker still runs in it."""
+    leftovers = list(parent.glob(f"{PREFIX}*"))
+    legacy = home_folder() / _LEGACY
+    if parent == environments_folder() and legacy.is_dir():
+        leftovers.append(legacy)
+    for folder in leftovers:
+        if folder != kept:
+            _remove(folder)
+
+
+def _remove(folder: Path) -> bool:
+    """Removes an environment unless a worker runs in it; tells whether it is gone."""
+    with try_exclusive(folder / IN_USE) as is_free:
+        if is_free:
+            # On Windows a folder with an open file cannot be renamed, so nothing is removed by halves.
+            with contextlib.suppress(OSError):
+                folder = folder.replace(folder.with_name(f"{folder.name}-removed"))
+                shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+def _check_space(parent: Path, build: Build) -> None:
+    free = free_bytes(parent)
+    if free < build.disk:
         raise ToolboxError(
-            f"The Python “{base}” lacks its module {' and '.join(report.missing)}: install it with your system's package manager "
-            "(on Debian and Ubuntu: apt install python3-venv), then try again."
+            f"The deep learning libraries need {build.disk / 1e9:.0f} GB of disk space while installing, and {free / 1e9:.1f} GB "
+            f"are free for “{hide_secrets(str(parent))}”: free some, or choose another folder (FOLDER)."
         )
-    return base
-
-
-def _check_space(needed: int) -> None:
-    home = home_folder()
-    free = free_bytes(home)
-    if free < needed:
-        raise ToolboxError(
-            f"The deep learning libraries need {needed / 1e9:.0f} GB of disk space while installing, and {free / 1e9:.1f} GB "
-            f"are free in “{home}”: free some, or choose another folder ({HOME_VARIABLE})."
-        )
-
-
-def main(argv: list[str]) -> int:
-    """The command line; prints the interpreter's path on success, an error's sentence on failure (exit code 1)."""
-    parser = argparse.ArgumentParser(prog="environment", description="The Python environment of the Deep Learning Toolbox.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="install the deep learning libraries, or do nothing when they are there")
-    build.add_argument("--python", type=Path, help="Python 3.10 or later to build on (default: the one that runs this)")
-    build.add_argument("--wheels", type=Path, help="install from this folder of wheels, without any network")
-    build.add_argument("--device", choices=DEVICES, default="auto", help="build of PyTorch on Linux")
-    build.add_argument("--extra", action="append", default=[], help=f"also install {REQUIREMENTS.name}/EXTRA.txt")
-    commands.add_parser("find", help="print the interpreter")
-    commands.add_parser("remove", help="remove the environment")
-    for command in commands.choices.values():
-        command.add_argument("--home", type=Path, help=f"home folder (default: {HOME_VARIABLE} or the user's data folder)")
-    arguments = parser.parse_args(argv)
-    if arguments.home:
-        os.environ[HOME_VARIABLE] = str(arguments.home.absolute())
-    try:
-        if arguments.command == "remove":
-            remove_environment()
-        elif arguments.command == "build":
-            build_environment(arguments.python, arguments.wheels, arguments.extra, arguments.device, _show)
-            _show(str(environment_python()))
-        elif read_state() is EnvironmentState.READY:
-            _show(str(environment_python()))
-        else:
-            raise ToolboxError(f"There is no environment in “{environment_folder()}”: run this with “build”.")
-    except ToolboxError as fault:
-        sys.stderr.write(f"{fault}\n")
-        return 1
-    return 0
-
-
-def _show(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

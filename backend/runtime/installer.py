@@ -1,30 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The steps of an installation: virtual environment, PyTorch, the other libraries, a proof that they work.
+"""The steps of an installation: virtual environment, pip, PyTorch, the other libraries, a proof that they work.
 
-Each step raises ToolboxError with pip's own reason; pip's output goes to the log. The user's pip settings (index, proxy,
-certificates, constraints) are honoured. Standard library only; never imported by the worker.
+Each step raises ToolboxError with the reason and the next step; the output of pip goes to the log. The user's pip settings (index,
+proxy, certificates, constraints) are honoured. pip rather than a faster installer, because companies configure pip, and because it
+tells how far a download is. Standard library only; never imported by the worker.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import subprocess
-import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
 from ..errors import ToolboxError
-from .process import child_environment, installer_environment, kill_tree, start_process
+from .builds import Build, default_build
+from .commands import Outcome, run_logged
+from .network import Network
+from .pip_output import PipProgress, explain_failure
+from .places import python_in
+from .process import child_environment, installer_environment
+from .requirements import read_requirements, requirements_file, torch_requirements
 
-REQUIREMENTS = Path(__file__).with_name("requirements")
-# PyTorch's own index: its CPU build takes a tenth of the default build's gigabytes on Linux, which brings CUDA along.
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-CPU_BYTES, CUDA_BYTES = 3 * 10**9, 8 * 10**9  # disk space while installing: downloads, unpacked files
-_REACH_SECONDS = 3
-_TORCH_PACKAGES = ("torch==", "torchvision==")
-_SHOWN_LINES = ("Downloading ", "Installing collected packages", "Building wheel")
+_REACH_SECONDS = 5
+_MOST_PAGE_BYTES = 8 * 2**20
+_EXTRA_BYTES = 10**8  # what an extra may take to download, roughly
+# From which share of the whole to which each step goes, as measured on a fast network; on a slow one the download dominates, and its
+# own remaining time is told in words.
+SHARES = {"environment": (0.0, 0.03), "pip": (0.03, 0.05), "download": (0.05, 0.65), "unpack": (0.65, 0.93), "prove": (0.93, 1.0)}
 
 # Imports everything the worker needs and multiplies two matrices: libraries that clash or lack a system library fail here.
 PROOF = """
@@ -32,132 +36,196 @@ import matplotlib, numpy, pyogrio, rasterio, safetensors, segmentation_models_py
 ones = torch.ones(64, 64)
 if float((ones @ ones).sum()) != 64.0**3:
     raise SystemExit("PyTorch computes wrong sums on this machine")
+print(torch.__version__)
 """
 
 
 @dataclass(frozen=True)
+class Step:
+    """How far an installation is.
+
+    Attributes:
+        fraction: Share of the whole, 0 to 1.
+        text: What is being done; changes a few times.
+        detail: Numbers that run; may be empty.
+    """
+
+    fraction: float
+    text: str
+    detail: str = ""
+
+
+Listener = Callable[[Step], None]
+
+
+@dataclass
 class Installer:
     """Installs into one environment.
 
     Attributes:
-        python: The environment's interpreter.
-        log: File that pip's output is appended to.
-        progress: Called with one line per step; an exception from it stops the installation.
+        folder: The environment's folder.
+        log: File that the output of all commands is appended to.
+        progress: Called several times a second; an exception from it stops the installation.
+        downloads: Folder in which pip keeps what it has fetched, so that another attempt goes on from there.
         wheels: Folder to install from without any network, or None.
-        device: auto, cpu or cuda: which build of PyTorch on Linux; auto takes CUDA's where there is an NVIDIA driver.
+        network: Proxy and certificates.
     """
 
-    python: Path
+    folder: Path
     log: Path
-    progress: Callable[[str], None]
+    progress: Listener
+    downloads: Path
     wheels: Path | None = None
-    device: str = "auto"
+    network: Network = field(default_factory=Network)
+    _tells_progress: bool = False
 
     @property
-    def wants_cpu_build(self) -> bool:
-        """Whether the small build of PyTorch without CUDA will do (a question on Linux only)."""
-        return sys.platform == "linux" and (self.device == "cpu" or (self.device == "auto" and not has_nvidia_driver()))
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return python_in(self.folder)
 
-    def create_environment(self, base: Path, folder: Path) -> None:
-        """Makes an empty virtual environment with pip."""
-        self.progress(f"Making a Python environment in {folder} ...")
-        self._run([str(base), "-I", "-m", "venv", str(folder)], "The Python environment cannot be made")
+    def create_environment(self, base: Path, has_ensurepip: bool) -> None:
+        """Makes a virtual environment with a pip that tells its progress.
 
-    def install_worker(self) -> None:
-        """Installs what the worker needs."""
-        requirements = REQUIREMENTS / "worker.txt"
-        if self.wants_cpu_build and self.wheels is None and not self._has_own_index() and _is_reachable(CPU_INDEX):
-            self.progress("Installing PyTorch (CPU build) from PyTorch's own index ...")
-            pinned = [line for line in read_requirements(requirements) if line.startswith(_TORCH_PACKAGES)]
-            try:
-                # Only this step sees that index, so that it cannot shadow other packages.
-                self._pip("install", "--index-url", CPU_INDEX, *pinned)
-            except ToolboxError as fault:
-                self.progress(f"That failed; going on with the usual index, a download of some 3 GB. ({fault})")
-        self.progress("Installing the deep learning libraries ...")
-        self._pip("install", "-r", str(requirements))
+        Args:
+            base: The interpreter to build on.
+            has_ensurepip: It can put a pip into the environment by itself; else its own pip does that (Debian ships both apart).
+        """
+        text = f"Making a Python environment in {self.folder}"
+        show = self._ticker("environment", text)
+        options = [] if has_ensurepip else ["--without-pip"]
+        outcome = self._run([str(base), "-I", "-m", "venv", *options, str(self.folder)], show)
+        if outcome.code:
+            raise ToolboxError(f"The Python environment cannot be made: {_last_words(outcome)}. Details: {self.log}")
+        (pip,) = read_requirements(requirements_file("installer"))
+        show = self._ticker("pip", "Updating pip")
+        if has_ensurepip:
+            outcome = self._pip(["install", "--upgrade", pip, "--retries", "1", "--timeout", "10"], show)
+        else:
+            outcome = self._pip(["--python", str(self.python), "install", pip], show, base)
+            self._check_pip(outcome, "pip cannot be installed")
+        # An index or a folder without a newer pip is no obstacle: the old one installs as well, but silently.
+        self._tells_progress = outcome.code == 0
+
+    def install_worker(self, build: Build) -> str:
+        """Installs what the worker needs; returns why PyTorch is not of the wished build, empty when it is."""
+        index, fault = build.index(), ""
+        if index:
+            fault = self._find_index_fault(index)
+            if not fault:
+                # Only this call sees that index, so that it cannot shadow other packages.
+                pinned = ["install", "--index-url", index, *torch_requirements()]
+                self._fetch(f"PyTorch ({build.title})", pinned, build.download, (SHARES["download"][0], SHARES["unpack"][0]))
+        taken = (default_build() or build) if fault else build
+        self._fetch("the deep learning libraries", ["install", "-r", str(requirements_file("worker"))], taken.download)
+        return f"PyTorch's build for {build.title} was not taken, since {fault}" if fault else ""
+
+    def download(self, folder: Path, build: Build, extras: Sequence[str]) -> str:
+        """Puts the wheels of all that the worker needs into a folder; returns as `install_worker` does."""
+        index, fault = build.index(), ""
+        into = ["download", "--dest", str(folder), "--only-binary", ":all:", "--find-links", str(folder)]
+        if index:
+            fault = self._find_index_fault(index)
+            if not fault:
+                self._fetch(f"PyTorch ({build.title})", [*into, "--index-url", index, *torch_requirements()], build.download)
+        files = [requirements_file(name) for name in ("installer", "worker", *extras)]
+        self._fetch("the wheels", [*into, *(part for file in files for part in ("-r", str(file)))], build.download)
+        return f"PyTorch's build for {build.title} was not taken, since {fault}" if fault else ""
 
     def install_extra(self, name: str) -> None:
         """Installs ``requirements/<name>.txt`` beside, without changing what the worker needs."""
-        self.progress(f"Installing what “{name}” needs ...")
-        self._pip("install", "-r", str(requirements_file(name)), "-c", str(REQUIREMENTS / "worker.txt"))
+        limits = ["-c", str(requirements_file("worker"))]
+        self._fetch(f"what “{name}” needs", ["install", "-r", str(requirements_file(name)), *limits], _EXTRA_BYTES)
 
-    def prove(self) -> None:
-        """Imports everything in a child and computes something; raises ToolboxError when that fails."""
-        self.progress("Testing the libraries ...")
-        command = [str(self.python), "-I", "-c", PROOF]
-        self._run(command, "The installed libraries do not work", child_environment(self.python))
+    def prove(self) -> str:
+        """Imports everything in a child and computes something; returns PyTorch's version or raises ToolboxError."""
+        show = self._ticker("prove", "Testing the libraries")
+        variables = child_environment(self.python)
+        outcome = run_logged([str(self.python), "-I", "-c", PROOF], variables, self.log, on_tick=show)
+        if outcome.code:
+            hint = "; install Microsoft's Visual C++ redistributable, then try again" if _lacks_runtime(outcome) else ""
+            raise ToolboxError(f"The installed libraries do not work: {_last_words(outcome)}{hint}. Details: {self.log}")
+        return outcome.lines[-1].strip()
+
+    def _fetch(self, what: str, arguments: list[str], expected: int, share: tuple[float, float] | None = None) -> None:
+        """Runs pip and tells how far it is; ``share`` is where the download stands in the whole, if not as usual."""
+        status = PipProgress(expected)
+        start, end = share or SHARES["download"]
+        packages = None
+
+        def show() -> None:
+            nonlocal packages
+            if status.unpacking:
+                packages = self._count_packages() if packages is None else packages
+                done = min(max(self._count_packages() - packages, 0), len(status.unpacking))
+                low, high = SHARES["unpack"]
+                fraction = low + (high - low) * done / len(status.unpacking)
+                self.progress(Step(fraction, f"Unpacking {what}", f"{done} of {len(status.unpacking)} packages"))
+            else:
+                text = f"Downloading {what}" if status.downloaded else f"Looking for {what}"
+                self.progress(Step(start + (end - start) * status.fraction, text, " ".join((status.name, status.describe())).strip()))
+
+        outcome = self._pip(arguments, show, on_line=status.read)
+        self._check_pip(outcome, "The libraries cannot be installed")
+
+    def _count_packages(self) -> int:
+        """Packages that are unpacked: each has a folder of metadata, which pip writes last."""
+        places = ("lib/python3*/site-packages", "Lib/site-packages")
+        return sum(1 for place in places for _ in self.folder.glob(f"{place}/*.dist-info"))
+
+    def _find_index_fault(self, index: str) -> str:
+        """What keeps an index of PyTorch from serving the pinned version, found by reading its page; empty when nothing does."""
+        import urllib.error  # nearly half of the plugin's import time, and needed only here
+
+        if self.wheels is not None:
+            return "everything comes from the folder of wheels"
+        if self._has_own_index():
+            return "pip is set to another index"
+        version = torch_requirements()[0].partition("==")[2]
+        try:
+            with self.network.opener().open(f"{index}/torch/", timeout=_REACH_SECONDS) as answer:
+                page = answer.read(_MOST_PAGE_BYTES).decode("utf-8", "replace")
+        except (urllib.error.URLError, OSError) as fault:
+            return f"{index} cannot be reached ({getattr(fault, 'reason', fault)})"
+        return "" if f"torch-{version}%2B" in page or f"torch-{version}+" in page else f"{index} does not have version {version}"
 
     def _has_own_index(self) -> bool:
         """Whether the user has told pip to use an index of their own, which then is the only one to be asked."""
         command = [str(self.python), "-I", "-m", "pip", "config", "list"]
-        done = subprocess.run(command, env=installer_environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=self._variables(), capture_output=True, text=True, check=False)
         keys = [line.partition("=")[0].rpartition(".")[2] for line in done.stdout.splitlines()]
         return "index-url" in keys or "no-index" in keys
 
-    def _pip(self, *arguments: str) -> None:
+    def _pip(
+        self,
+        arguments: list[str],
+        show: Callable[[], None],
+        python: Path | None = None,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> Outcome:
         offline = [] if self.wheels is None else ["--no-index", "--find-links", str(self.wheels)]
-        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-        self._run([str(self.python), "-I", "-m", "pip", *arguments, *options, *offline], "The libraries cannot be installed")
+        bar = "raw" if self._tells_progress else "off"
+        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", bar, "--cache-dir", str(self.downloads)]
+        return self._run([str(python or self.python), "-I", "-m", "pip", *arguments, *options, *offline], show, on_line)
 
-    def _run(self, command: list[str], failure: str, environment: dict[str, str] | None = None) -> None:
-        """Runs one command with its output in the log; raises ToolboxError that begins with ``failure`` when it fails."""
-        environment = installer_environment() if environment is None else environment
-        reasons = ["no reason given"]
-        with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(command)}\n")
-            process = start_process(
-                command, environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-            assert process.stdout is not None
-            try:
-                for raw in process.stdout:
-                    line = raw.decode("utf-8", "replace").rstrip()
-                    log.write(line + "\n")
-                    if line.strip().startswith(_SHOWN_LINES):
-                        self.progress(line.strip()[:120])
-                    if line.startswith("ERROR:") or (line and not reasons[-1].startswith("ERROR:")):
-                        reasons.append(line)
-                code = process.wait()
-            finally:
-                kill_tree(process)
-        if code:
-            reason = next((line for line in reasons if line.startswith("ERROR:")), reasons[-1])
-            raise ToolboxError(f"{failure}: {reason.removeprefix('ERROR:').strip()}. Details: {self.log}")
+    def _run(self, command: list[str], show: Callable[[], None], on_line: Callable[[str], None] = lambda line: None) -> Outcome:
+        return run_logged(command, self._variables(), self.log, on_line, show)
+
+    def _variables(self) -> dict[str, str]:
+        return {**installer_environment(), **self.network.variables()}
+
+    def _ticker(self, step: str, text: str) -> Callable[[], None]:
+        return lambda: self.progress(Step(SHARES[step][0], text))
+
+    def _check_pip(self, outcome: Outcome, failure: str) -> None:
+        if outcome.code:
+            raise ToolboxError(f"{failure}: {explain_failure(outcome.lines, self.wheels is not None)}. Details: {self.log}")
 
 
-def requirements_file(extra: str) -> Path:
-    """The requirements of an extra; raises ToolboxError, naming those there are, when there is none of that name."""
-    known = {path.stem: path for path in sorted(REQUIREMENTS.glob("*.txt"))}
-    if extra not in known:
-        raise ToolboxError(f"There is no extra “{extra}”; there are: {', '.join(known)}.")
-    return known[extra]
+def _last_words(outcome: Outcome) -> str:
+    return next((line.strip() for line in reversed(outcome.lines) if line.strip()), f"exit code {outcome.code}")
 
 
-def read_requirements(path: Path) -> list[str]:
-    """The requirements in a file, without comments and empty lines."""
-    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line]
-
-
-def hash_requirements(path: Path) -> str:
-    """A short text that changes with the requirements, but not with their comments."""
-    return hashlib.sha256("\n".join(read_requirements(path)).encode()).hexdigest()[:16]
-
-
-def has_nvidia_driver() -> bool:
-    """Whether an NVIDIA driver is there, also that of Windows seen from its Linux subsystem."""
-    places = ("/proc/driver/nvidia/version", "/usr/lib/wsl/lib/libcuda.so.1")
-    return any(Path(place).exists() for place in places) or shutil.which("nvidia-smi") is not None
-
-
-def _is_reachable(url: str) -> bool:
-    import urllib.error  # nearly half of the plugin's import time, and needed only here
-    import urllib.request
-
-    request = urllib.request.Request(url + "/torch/", method="HEAD")
-    try:
-        with urllib.request.urlopen(request, timeout=_REACH_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+def _lacks_runtime(outcome: Outcome) -> bool:
+    """Whether a library of Windows' C++ runtime is missing: an unloadable DLL, or the system's code for it."""
+    return outcome.code & 0xFFFFFFFF == 0xC0000135 or any("WinError 126" in line or "WinError 127" in line for line in outcome.lines)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ToolboxError
-from .environment import EnvironmentState, find_fault, read_state
+from .environment import find_fault
 from .failures import INSTALL_TOOL
-from .places import environment_folder, environment_python
+from .marker import EnvironmentState, managed_environment, managed_python, read_state
+from .places import home_folder
 from .pythons import MINIMUM_VERSION, inspect_python, missing_packages, python_beside
 
 __all__ = ["Interpreter", "find_interpreter", "missing_packages", "python_beside"]
@@ -65,7 +66,7 @@ def find_interpreter(setting: str | None, qgis_python: str | None = None) -> Int
             return Interpreter(own, "QGIS's own Python")
     raise ToolboxError(
         f"The deep learning libraries are not installed: run the tool {INSTALL_TOOL}. "
-        f"(There is no environment in “{environment_folder()}”, and {reason}.)"
+        f"(There is no environment in “{home_folder()}”, and {reason}.)"
     )
 
 
@@ -81,17 +82,16 @@ def _named_interpreter(path: Path, source: str) -> Interpreter:
 
 def _managed_interpreter() -> Interpreter | None:
     """The managed environment's interpreter, or None when there is no whole environment."""
-    state = read_state()
-    if state is EnvironmentState.ABSENT:
+    state, python = read_state(), managed_python()
+    if python is None:
         return None
+    folder = managed_environment()
     if state is EnvironmentState.OUTDATED:
-        raise ToolboxError(
-            f"The environment in “{environment_folder()}” belongs to another version of the toolbox: run the tool {INSTALL_TOOL}."
-        )
+        raise ToolboxError(f"The environment in “{folder}” belongs to another version of the toolbox: run the tool {INSTALL_TOOL}.")
     fault = find_fault()  # its base Python may have been removed or replaced since
     if fault:
-        raise ToolboxError(f"The environment in “{environment_folder()}” is broken, {fault}: run the tool {INSTALL_TOOL}.")
-    return Interpreter(environment_python(), f"the managed environment in {environment_folder()}")
+        raise ToolboxError(f"The environment in “{folder}” is broken, {fault}: run the tool {INSTALL_TOOL}.")
+    return Interpreter(python, f"the managed environment in {folder}")
 
 
 def _find_fault(path: Path) -> str:

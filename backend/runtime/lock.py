@@ -44,6 +44,33 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
             _unlock(file)
 
 
+@contextlib.contextmanager
+def try_exclusive(path: Path) -> Iterator[bool]:
+    """Holds the lock file if nobody else does, and tells whether it is held; True without a file.
+
+    On Windows nothing is locked, since the open file would keep its folder from being renamed; there, files in use protect themselves.
+    """
+    if sys.platform == "win32" or not path.exists():
+        yield True
+        return
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            _lock(file)
+        except OSError:  # somebody else does
+            yield False
+        else:
+            yield True
+
+
+def share(path: Path) -> IO[str] | None:
+    """Holds the lock file together with others until the returned file is closed or the process ends; None without a file."""
+    if sys.platform == "win32" or not path.exists():
+        return None
+    file = path.open("r", encoding="utf-8")
+    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return file
+
+
 if sys.platform == "win32":
     import msvcrt
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 HOME_VARIABLE = "DEEP_LEARNING_TOOLBOX_HOME"
+IN_USE = "in_use.lock"  # in a managed environment: held by each worker that runs in it
 _NAME = "deep_learning_toolbox"
 
 
@@ -25,18 +26,33 @@ def home_folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or user / ".local" / "share") / _NAME
 
 
-def environment_folder() -> Path:
-    """The managed environment's folder; see `environment.read_marker` for whether there is a whole one."""
-    return home_folder() / "environment"
+def marker_file() -> Path:
+    """The file that names the managed environment in use, see `marker`."""
+    return home_folder() / "environment.json"
 
 
-def environment_python() -> Path:
-    """The interpreter inside the managed environment, whether or not it exists."""
+def environments_folder() -> Path:
+    """Where managed environments are built unless the user names another folder."""
+    return home_folder() / "environments"
+
+
+def python_in(environment: Path) -> Path:
+    """The interpreter of a virtual environment, whether or not it exists."""
     if sys.platform == "win32":
-        return environment_folder() / "Scripts" / "python.exe"
-    return environment_folder() / "bin" / "python"
+        return environment / "Scripts" / "python.exe"
+    return environment / "bin" / "python"
 
 
 def logs_folder() -> Path:
     """Where the installer's log lies."""
     return home_folder() / "logs"
+
+
+def install_log() -> Path:
+    """The installer's log."""
+    return logs_folder() / "install.log"
+
+
+def encoders_folder() -> Path:
+    """Where pretrained encoders are kept."""
+    return home_folder() / "encoders"

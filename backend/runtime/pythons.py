@@ -79,13 +79,14 @@ def python_beside(
     """
     program, prefix = Path(executable), Path(exec_prefix)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    candidates = [program] if program.name.lower().startswith("python") else []
     if platform == "win32":
-        candidates += [prefix / "python.exe", prefix / "python3.exe"]
+        candidates = [prefix / "python.exe", prefix / "python3.exe"]
     else:
+        candidates = [prefix / "bin" / f"python{version}", prefix / "bin" / "python3"]
         if platform == "darwin":
-            candidates += [program.parent / "bin" / "python3", program.parent / "python3"]
-        candidates += [prefix / "bin" / f"python{version}", prefix / "bin" / "python3"]
+            candidates = [program.parent / "bin" / "python3", program.parent / "python3", *candidates]
+    # Last, because an embedded Python takes it from PATH, where a version manager may have put a stand-in of another Python.
+    candidates += [program] if program.name.lower().startswith("python") else []
     for candidate in candidates:
         try:
             if inspect_python(candidate, ()).version[:2] == sys.version_info[:2]:
@@ -93,6 +94,27 @@ def python_beside(
         except ToolboxError:  # not this one; the caller says what is missing when there is none
             continue
     return None
+
+
+def check_base(python: Path | None) -> tuple[Path, bool]:
+    """The Python to build on, tried out, and whether it brings a pip for environments; raises ToolboxError when it will not do."""
+    base = python.expanduser().absolute() if python else python_beside()
+    if base is None:
+        raise ToolboxError("QGIS's own Python was not found: name a Python 3.10 or later to build on (PYTHON).")
+    try:
+        report = inspect_python(base, ("venv", "ensurepip", "pip"))
+    except ToolboxError as fault:
+        raise ToolboxError(f"The environment cannot be built: {fault}. Name a Python 3.10 or later (PYTHON).") from fault
+    if report.version[:2] < MINIMUM_VERSION:
+        found = ".".join(map(str, report.version))
+        raise ToolboxError(f"The Python “{base}” is version {found}: name a Python 3.10 or later to build on (PYTHON).")
+    if "venv" in report.missing or {"ensurepip", "pip"} <= set(report.missing):
+        lacking = " and ".join(name for name in ("venv", "ensurepip") if name in report.missing)
+        raise ToolboxError(
+            f"The Python “{base}” lacks its module {lacking}: install it with your system's package manager "
+            "(on Debian and Ubuntu: apt install python3-venv), then try again."
+        )
+    return base, "ensurepip" not in report.missing
 
 
 @lru_cache(maxsize=32)

@@ -30,6 +30,8 @@ from typing import Any, TextIO
 from .. import __version__
 from ..errors import ToolboxError
 from .failures import explain
+from .lock import share
+from .places import IN_USE
 from .protocol import CANCEL_FILE, OUTPUT_SETTINGS, Event, Request, cancelled, error, started, warning
 from .stages import load_stage
 
@@ -87,7 +89,9 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, stop.ask)
     if arguments.watch_stdin:
         threading.Thread(target=_watch_stdin, args=(_take_stdin(), stop), daemon=True).start()
-    return run_request(request_file, writer, stop)
+    in_use = share(Path(sys.prefix) / IN_USE)  # until the process ends: keeps the environment from being removed meanwhile
+    with in_use or contextlib.nullcontext():
+        return run_request(request_file, writer, stop)
 
 
 def run_request(request_file: Path, writer: EventWriter, stop: StopSignal) -> int:

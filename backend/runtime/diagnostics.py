@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What there is on this computer, for the set-up's first page, for *Check set-up* and for a report to the developers.
+
+Starts nvidia-smi and reads small files; nothing heavy. Standard library only; passwords never appear.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from .. import __version__
+from .builds import Choice, find_build
+from .disk import free_bytes
+from .gpu import Graphics, find_graphics
+from .interpreter import PYTHON_VARIABLE
+from .marker import EnvironmentState, Marker, read_state
+from .network import Network
+from .places import environments_folder, home_folder, install_log
+
+GB = 10**9
+
+
+def diagnose(network: Network | None = None, graphics: Graphics | None = None) -> dict[str, str]:
+    """Names and values, in the order to show them.
+
+    Args:
+        network: QGIS's settings of the network.
+        graphics: What `gpu.find_graphics` found, if it has been asked already.
+    """
+    graphics = find_graphics() if graphics is None else graphics
+    rows = {
+        "Toolbox": __version__,
+        "System": f"{platform.platform()}, {os.cpu_count()} processor threads",
+        "Python": f"{platform.python_version()} ({sys.executable or 'embedded'})",
+        "Graphics": graphics.describe(),
+        "Home folder": str(home_folder()),
+        "Free disk space": f"{free_bytes(home_folder()) / GB:.1f} GB",
+        "Network": (network or Network()).describe(),
+        "Environment": describe_environment(),
+    }
+    named = os.environ.get(PYTHON_VARIABLE)
+    if named:
+        rows[f"Variable {PYTHON_VARIABLE}"] = named
+    return rows
+
+
+def describe_environment() -> str:
+    """The managed environment in a line."""
+    marker, state = Marker.read(), read_state()
+    if marker is None or state is EnvironmentState.ABSENT:
+        return "not installed"
+    build = find_build(marker.build)
+    title = f"PyTorch for {build.title}" if build else f"PyTorch ({marker.build})"
+    text = f"{marker.environment} (Python {marker.python}, {title}, by version {marker.version})"
+    return f"{text}; made for other libraries than this version needs" if state is EnvironmentState.OUTDATED else text
+
+
+def describe_plan(choice: Choice, folder: Path | None = None) -> str:
+    """What an installation would do, in a sentence or two."""
+    if choice.blocked:
+        return f"Nothing can be installed: {choice.reason}."
+    build = choice.build
+    sizes = f"a download of about {build.download / GB:.1f} GB, {build.disk / GB:.0f} GB on disk while installing"
+    reason = f" ({choice.reason})" if choice.reason else ""
+    return f"PyTorch for {build.title}{reason} and the other libraries: {sizes}, in {folder or environments_folder()}."
+
+
+def read_log_tail(lines: int = 40) -> str:
+    """The end of the installer's log; empty without one."""
+    try:
+        return "\n".join(install_log().read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
