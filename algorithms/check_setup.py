@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    Qgis,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -16,11 +17,13 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
-from ..backend import __version__
 from ..backend.errors import ToolboxError
 from ..backend.runtime.client import JobCancelled
+from ..backend.runtime.diagnostics import describe_readiness, diagnose
+from ..backend.runtime.gpu import find_graphics
 from .base import Parameters, ToolboxAlgorithm
 from .job import Job
+from .network_settings import describe_network
 
 
 class CheckSetup(ToolboxAlgorithm):
@@ -50,8 +53,8 @@ class CheckSetup(ToolboxAlgorithm):
 
     def help_text(self) -> str:
         return self.tr(
-            "Tells which Python runs the deep learning and why, the versions of its libraries, and on which device a real computation "
-            "ran. Needs no input and changes nothing."
+            "Tells which Python runs the deep learning and why, the versions of its libraries, which graphics card and driver there "
+            "are, and on which device a real computation ran. Needs no input and changes nothing."
         )
 
     def initAlgorithm(self, configuration: Parameters | None = None) -> None:
@@ -68,7 +71,8 @@ class CheckSetup(ToolboxAlgorithm):
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        rows = {"Deep Learning Toolbox": __version__}
+        graphics = find_graphics()
+        rows = {"QGIS": Qgis.version(), **diagnose(describe_network(), graphics)}
         outputs: dict[str, Any] = {self.DEVICE: "", self.TORCH_VERSION: "", self.READY: False}
         try:
             job = Job.start("probe", feedback)
@@ -77,7 +81,7 @@ class CheckSetup(ToolboxAlgorithm):
             outputs = {name: found[name] for name in outputs}
             rows["Device"] = found["DEVICE"] + (f" ({found['REASON']})" if found["REASON"] else "")
             rows.update(found["PACKAGES"])
-            rows["Ready"] = "yes"
+            rows["Ready"] = describe_readiness(found, graphics)
         except JobCancelled as failure:
             raise QgsProcessingException(str(failure)) from failure
         except ToolboxError as failure:

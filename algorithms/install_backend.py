@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Install deep learning libraries: builds the environment that the worker runs in."""
+"""Install deep learning libraries: builds, repairs or removes the environment that the worker runs in, or takes another Python."""
 
 from __future__ import annotations
 
@@ -12,25 +12,39 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputString,
     QgsProcessingParameterFile,
+    QgsProcessingParameterString,
+    QgsSettings,
 )
 
 from ..backend.errors import ToolboxError
+from ..backend.models.encoder_sources import IMAGENET_FILES, fetch_encoder, parse_encoders
+from ..backend.runtime.builds import DEVICES, choose_build
 from ..backend.runtime.client import JobCancelled
-from ..backend.runtime.environment import build_environment
+from ..backend.runtime.diagnostics import describe_plan, describe_readiness, diagnose
+from ..backend.runtime.environment import BuildRequest, build_environment, remove_environment
+from ..backend.runtime.gpu import find_graphics
+from ..backend.runtime.installer import Step
+from ..backend.runtime.interpreter import SETTING, named_interpreter
+from ..backend.runtime.network import Network
+from ..backend.runtime.places import encoders_folder
 from .base import Parameters, ToolboxAlgorithm
 from .job import Job
+from .network_settings import read_network
 
-DEVICES = ("auto", "cuda", "cpu")
+ACTIONS = ("install", "repair", "use", "remove")
 
 
 class InstallBackend(ToolboxAlgorithm):
-    """Builds the managed environment, which then is complete or absent."""
+    """Sees to it that there is a Python for the worker; a failure leaves the one there was."""
 
     ICON = "install.svg"
 
+    ACTION = "ACTION"
+    FOLDER = "FOLDER"
     WHEELS = "WHEELS"
     DEVICE = "DEVICE"
     PYTHON = "PYTHON"
+    ENCODERS = "ENCODERS"
 
     def name(self) -> str:
         return "installbackend"
@@ -45,27 +59,39 @@ class InstallBackend(ToolboxAlgorithm):
         return "setup"
 
     def tags(self) -> list[str]:
-        return self.tr("pytorch,torch,environment,dependencies,pip,set up").split(",")
+        return self.tr("pytorch,torch,environment,dependencies,pip,set up,repair,remove,uninstall").split(",")
 
     def help_text(self) -> str:
         return self.tr(
             "Installs PyTorch and the other libraries into an environment of their own, which leaves the Python of QGIS as it is. "
-            "Downloads some 300 MB to 3 GB; running it again does nothing. Cancelling takes effect at the next step, leaving nothing "
-            "behind."
+            "Downloads 0.4 to 3 GB, depending on the graphics card; running it again does nothing. If it is cancelled or fails, what "
+            "was there before goes on working, and the next attempt takes up finished downloads."
         )
 
     def initAlgorithm(self, configuration: Parameters | None = None) -> None:
         self.add(
             self.choice(self.DEVICE, self.tr("Build for"), DEVICES, "auto"),
-            self.tr("On Linux: cuda = for NVIDIA GPUs, cpu = the small build; auto = cuda if an NVIDIA driver is there."),
+            self.tr("cuda = for NVIDIA graphics cards, cpu = the small build; auto = by the graphics card and its driver."),
         )
         self.add(
-            QgsProcessingParameterFile(
-                self.WHEELS, self.tr("Folder of wheels"), QgsProcessingParameterFile.Behavior.Folder, "", None, True
+            QgsProcessingParameterString(self.ENCODERS, self.tr("Pretrained encoders to fetch"), "", False, True),
+            self.tr("ImageNet weights from which trainings start, separated by semicolons, such as resnet34;resnet50. There are:")
+            + f" {', '.join(IMAGENET_FILES)}.",
+        )
+        self.add(
+            self.choice(self.ACTION, self.tr("What to do"), ACTIONS, "install"),
+            self.tr(
+                "install = build the environment unless it is there; repair = build it anew; use = run the tools with the Python "
+                "named below, which needs all libraries; remove = delete the environment."
             ),
-            self.tr("Installs from this folder and does not use the network at all."),
             advanced=True,
         )
+        for name, label, help_text in (
+            (self.FOLDER, self.tr("Folder of the environment"), self.tr("If empty: in your user data.")),
+            (self.WHEELS, self.tr("Folder of wheels"), self.tr("Installs from this folder and does not use the network at all.")),
+        ):
+            behavior = QgsProcessingParameterFile.Behavior.Folder
+            self.add(QgsProcessingParameterFile(name, label, behavior, "", None, True), help_text, advanced=True)
         self.add(
             QgsProcessingParameterFile(
                 # The default filter, *.*, would refuse names without a dot, which interpreters have.
@@ -77,32 +103,111 @@ class InstallBackend(ToolboxAlgorithm):
                 True,
                 self.tr("Programs (*)"),
             ),
-            self.tr("The Python interpreter, 3.10 or later, to build on. If empty: the one of QGIS."),
+            self.tr("The Python interpreter, 3.10 or later, to build on or to use. If empty: the one of QGIS."),
             advanced=True,
         )
-        self.addOutput(QgsProcessingOutputString(self.PYTHON, self.tr("Python of the environment")))
+        self.addOutput(QgsProcessingOutputString(self.PYTHON, self.tr("Python of the worker")))
         self.addOutput(QgsProcessingOutputString(self.DEVICE, self.tr("Device")))
+
+    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        try:
+            parse_encoders(self.parameterAsString(parameters, self.ENCODERS, context))
+        except ToolboxError as failure:
+            return False, str(failure)
+        action = self.parameterAsEnumString(parameters, self.ACTION, context)
+        if action == "use" and not self.input_path(parameters, self.PYTHON, context):
+            return False, self.tr("To use a Python as it is, name it in the parameter Python.")
+        return super().checkParameterValues(parameters, context)
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        base = self.input_path(parameters, self.PYTHON, context)
-        wheels = self.input_path(parameters, self.WHEELS, context)
-        device = self.parameterAsEnumString(parameters, self.DEVICE, context)
-
-        def show(line: str) -> None:
-            if feedback.isCanceled():
-                raise JobCancelled("The installation was cancelled; nothing was left.")
-            feedback.pushInfo(line)
-
+        action = self.parameterAsEnumString(parameters, self.ACTION, context)
         try:
-            python = build_environment(Path(base) if base else None, Path(wheels) if wheels else None, device=device, progress=show)
-            job = Job.start("probe", feedback)
-            if job.interpreter.path != python:
-                feedback.pushWarning(
-                    f"The environment is there, but {job.interpreter.source} names another Python, which the tools go on using."
-                )
-            found = job.run({"device": "auto"})
+            if action == "remove":
+                remove_environment()
+                feedback.pushInfo(self.tr("The environment was removed."))
+                return {self.PYTHON: "", self.DEVICE: ""}
+            if action == "use":
+                use_python(self.input_path(parameters, self.PYTHON, context), feedback)
+            else:
+                self._build(parameters, context, feedback, action == "repair")
+            found, python = self._prove(feedback)
+            encoders = parse_encoders(self.parameterAsString(parameters, self.ENCODERS, context))
+            fetch_encoders(encoders, read_network() if encoders else Network(), feedback)
+        except JobCancelled as cancelled:
+            raise QgsProcessingException(
+                self.tr("The installation was cancelled; what was there before is unchanged, and finished downloads are kept.")
+            ) from cancelled
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
-        return {self.PYTHON: str(python), self.DEVICE: found["DEVICE"]}
+        feedback.pushInfo(describe_readiness(found, find_graphics()))
+        return {self.PYTHON: python, self.DEVICE: found["DEVICE"]}
+
+    def _build(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback, repair: bool
+    ) -> None:
+        """Builds the environment and makes it the one to use; first says what is there and what will come."""
+        paths = {name: self.input_path(parameters, name, context) for name in (self.PYTHON, self.WHEELS, self.FOLDER)}
+        given = {name: Path(path) if path else None for name, path in paths.items()}
+        network = Network() if given[self.WHEELS] else read_network()
+        request = BuildRequest(
+            python=given[self.PYTHON],
+            wheels=given[self.WHEELS],
+            device=self.parameterAsEnumString(parameters, self.DEVICE, context),
+            folder=given[self.FOLDER],
+            repair=repair,
+            network=network,
+        )
+        graphics = find_graphics()
+        for name, value in diagnose(network.describe(), graphics).items():
+            feedback.pushInfo(f"{name}: {value}")
+        feedback.pushInfo(describe_plan(choose_build(graphics, request.device), request.folder))
+        build_environment(request, StepReporter(feedback))
+        if QgsSettings().value(SETTING, "", type=str):
+            feedback.pushInfo(self.tr("The Python that was set before is not used any more."))
+            QgsSettings().remove(SETTING)
+
+    def _prove(self, feedback: QgsProcessingFeedback) -> tuple[dict[str, Any], str]:
+        """What the worker finds out about its device, and its interpreter."""
+        job = Job.start("probe", feedback)
+        return job.run({"device": "auto"}), str(job.interpreter.path)
+
+
+class StepReporter:
+    """Shows the steps of an installation in the tool's dialog; raises JobCancelled once the user has cancelled."""
+
+    def __init__(self, feedback: QgsProcessingFeedback) -> None:
+        self._feedback = feedback
+        self._text = ""
+
+    def __call__(self, step: Step) -> None:
+        if self._feedback.isCanceled():
+            raise JobCancelled("The installation was cancelled.")
+        self._feedback.setProgress(100 * step.fraction)
+        if step.text != self._text:
+            self._text = step.text
+            self._feedback.pushInfo(step.text)
+        report_detail = getattr(self._feedback, "show_detail", None)  # the set-up dialog shows the numbers that run
+        if report_detail is not None:
+            report_detail(step.text, step.detail)
+
+
+def use_python(path: str, feedback: QgsProcessingFeedback) -> None:
+    """Makes the tools run with a Python as it is, after it has imported everything and computed; raises ToolboxError if it fails."""
+    interpreter = named_interpreter(Path(path), "the parameter PYTHON")
+    Job.start("probe", feedback, interpreter).run({"device": "auto"})
+    QgsSettings().setValue(SETTING, str(interpreter.path))
+
+
+def fetch_encoders(names: list[str], network: Network, feedback: QgsProcessingFeedback) -> None:
+    """Fetches the weights of some encoders; raises ToolboxError or JobCancelled."""
+    for name in names:
+
+        def show(share: float, name: str = name) -> None:
+            if feedback.isCanceled():
+                raise JobCancelled("The installation was cancelled.")
+            feedback.setProgress(100 * share)
+
+        feedback.pushInfo(f"Fetching the weights of {name} ...")
+        feedback.pushInfo(f"{name}: {fetch_encoder(name, encoders_folder(), network, show)}")

@@ -38,9 +38,9 @@ class Job:
     _shown_step: str = ""
 
     @classmethod
-    def start(cls, stage: str, feedback: QgsProcessingFeedback) -> Job:
-        """A new job; raises ToolboxError when there is no interpreter for it."""
-        return cls(stage, current_interpreter(), new_job_folder(stage), feedback)
+    def start(cls, stage: str, feedback: QgsProcessingFeedback, interpreter: Interpreter | None = None) -> Job:
+        """A new job, run by the current interpreter unless another is given; raises ToolboxError when there is none for it."""
+        return cls(stage, interpreter or current_interpreter(), new_job_folder(stage), feedback)
 
     @property
     def job_id(self) -> str:

@@ -22,12 +22,20 @@ class ChosenDevice:
     Attributes:
         torch_device: As PyTorch names it: cpu, mps, cuda:0.
         name: As people name it, e.g. of the graphics card.
+        detail: Version of CUDA and memory of a graphics card, e.g. ``CUDA 13.0, 12 GB``; else empty.
         reason: Why it is not a faster one; empty when nothing is to be said.
     """
 
     torch_device: str
     name: str
     reason: str
+    detail: str = ""
+
+    def describe(self) -> str:
+        """A sentence without a full stop, e.g. ``Ready on CPU, because …``."""
+        if self.torch_device == "cpu":
+            return f"Ready on {self.name}" + (f", because {self.reason}" if self.reason else "")
+        return "Ready: " + ", ".join(text for text in (self.name, self.detail) if text)
 
 
 def choose_device(wanted: str) -> ChosenDevice:
@@ -85,7 +93,8 @@ def _describe(device: str, reason: str) -> ChosenDevice:
 
     if device.startswith("cuda"):
         index = int(device.partition(":")[2] or torch.cuda.current_device())
-        return ChosenDevice(f"cuda:{index}", torch.cuda.get_device_name(index), reason)
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        return ChosenDevice(f"cuda:{index}", torch.cuda.get_device_name(index), reason, f"CUDA {torch.version.cuda}, {memory:.0f} GB")
     if device == "mps":
         return ChosenDevice(device, f"Apple graphics processor ({platform.machine()})", reason)
     return ChosenDevice(device, f"CPU, {_cpu_name()}, {os.cpu_count()} threads", reason)

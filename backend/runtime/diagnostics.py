@@ -10,35 +10,36 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
-from .builds import Choice, find_build
+from .builds import Choice, choose_build, find_build
 from .disk import free_bytes
 from .gpu import Graphics, find_graphics
 from .interpreter import PYTHON_VARIABLE
 from .marker import EnvironmentState, Marker, read_state
 from .network import Network
-from .places import environments_folder, home_folder, install_log
+from .places import environments_folder, home_folder
 
 GB = 10**9
 
 
-def diagnose(network: Network | None = None, graphics: Graphics | None = None) -> dict[str, str]:
+def diagnose(network: str | None = None, graphics: Graphics | None = None) -> dict[str, str]:
     """Names and values, in the order to show them.
 
     Args:
-        network: QGIS's settings of the network.
+        network: QGIS's settings of the network in a line.
         graphics: What `gpu.find_graphics` found, if it has been asked already.
     """
     graphics = find_graphics() if graphics is None else graphics
     rows = {
-        "Toolbox": __version__,
+        "Deep Learning Toolbox": __version__,
         "System": f"{platform.platform()}, {os.cpu_count()} processor threads",
-        "Python": f"{platform.python_version()} ({sys.executable or 'embedded'})",
+        "QGIS's Python": f"{platform.python_version()} ({sys.executable or 'embedded'})",
         "Graphics": graphics.describe(),
         "Home folder": str(home_folder()),
         "Free disk space": f"{free_bytes(home_folder()) / GB:.1f} GB",
-        "Network": (network or Network()).describe(),
+        "Network": Network().describe() if network is None else network,
         "Environment": describe_environment(),
     }
     named = os.environ.get(PYTHON_VARIABLE)
@@ -58,6 +59,14 @@ def describe_environment() -> str:
     return f"{text}; made for other libraries than this version needs" if state is EnvironmentState.OUTDATED else text
 
 
+def describe_readiness(found: dict[str, Any], graphics: Graphics) -> str:
+    """The result of the worker's probe in a sentence; why it is only the CPU is better known from the graphics card."""
+    reason = choose_build(graphics).reason
+    if found["REASON"] and reason:
+        return f"Ready on {found['DEVICE']}, because {reason}."
+    return f"{found['SUMMARY']}."
+
+
 def describe_plan(choice: Choice, folder: Path | None = None) -> str:
     """What an installation would do, in a sentence or two."""
     if choice.blocked:
@@ -66,12 +75,3 @@ def describe_plan(choice: Choice, folder: Path | None = None) -> str:
     sizes = f"a download of about {build.download / GB:.1f} GB, {build.disk / GB:.0f} GB on disk while installing"
     reason = f" ({choice.reason})" if choice.reason else ""
     return f"PyTorch for {build.title}{reason} and the other libraries: {sizes}, in {folder or environments_folder()}."
-
-
-def read_log_tail(lines: int = 40) -> str:
-    """The end of the installer's log; empty without one."""
-    try:
-        return "\n".join(install_log().read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
-    except OSError:
-        return ""
-

@@ -8,6 +8,7 @@ tells how far a download is. Standard library only; never imported by the worker
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from ..errors import ToolboxError
 from .builds import Build, default_build
 from .commands import Outcome, run_logged
 from .network import Network
-from .pip_output import PipProgress, explain_failure
+from .pip_output import PipProgress, explain_failure, has_damaged_download
 from .places import python_in
 from .process import child_environment, installer_environment
 from .requirements import read_requirements, requirements_file, torch_requirements
@@ -219,7 +220,11 @@ class Installer:
 
     def _check_pip(self, outcome: Outcome, failure: str) -> None:
         if outcome.code:
-            raise ToolboxError(f"{failure}: {explain_failure(outcome.lines, self.wheels is not None)}. Details: {self.log}")
+            if has_damaged_download(outcome.lines):
+                shutil.rmtree(self.downloads, ignore_errors=True)
+            through = f" through the {self.network.describe()}" if self.network.proxy else ""
+            reason = explain_failure(outcome.lines, self.wheels is not None)
+            raise ToolboxError(f"{failure}{through}: {reason}. Details: {self.log}")
 
 
 def _last_words(outcome: Outcome) -> str:

@@ -53,7 +53,7 @@ def find_interpreter(setting: str | None, qgis_python: str | None = None) -> Int
         (setting, f"the setting {SETTING}"),
     ):
         if named:
-            return _named_interpreter(Path(named).expanduser().absolute(), source)
+            return named_interpreter(Path(named).expanduser().absolute(), source)
     managed = _managed_interpreter()
     if managed is not None:
         return managed
@@ -70,7 +70,8 @@ def find_interpreter(setting: str | None, qgis_python: str | None = None) -> Int
     )
 
 
-def _named_interpreter(path: Path, source: str) -> Interpreter:
+def named_interpreter(path: Path, source: str) -> Interpreter:
+    """The interpreter that somebody named; raises ToolboxError, which names the source, when it will not do."""
     fault = _find_fault(path)
     if fault:
         raise ToolboxError(

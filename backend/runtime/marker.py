@@ -100,8 +100,9 @@ def read_state() -> EnvironmentState:
 
 
 def _checked(content: Any) -> dict[str, Any]:
-    """The content of a marker file; raises ValueError unless it has the types of a marker."""
-    texts = [content["folder"], content["requirements"], content["python"], content["version"], content["build"]] if content else []
-    if not texts or not all(isinstance(text, str) and text for text in texts) or not isinstance(content.get("extras", {}), dict):
-        raise ValueError("not a marker")
-    return dict(content)
+    """The content of a marker file; raises ValueError or TypeError unless it has the form of a marker."""
+    if not isinstance(content, dict) or not isinstance(content.get("extras", {}), dict):
+        raise TypeError("not a marker")
+    if not all(isinstance(value, str) and value for name, value in content.items() if name != "extras"):
+        raise ValueError("a marker without words")
+    return content

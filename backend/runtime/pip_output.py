@@ -15,6 +15,7 @@ _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 _INSTALLING = "Installing collected packages: "
 _MOST_WORDS = 200  # letters of pip's own reason
 
+_DAMAGED = ("do not match the hashes", "bad magic number for", "badzipfile", "not a zip file", "not a valid wheel", "is invalid")
 # Part of pip's output in lower case → what it means and what to do. The first that is found counts, so causes come before symptoms.
 _REASONS = (
     (
@@ -31,7 +32,7 @@ _REASONS = (
         "the disk is full; free some space, or choose another folder",
     ),
     (
-        ("do not match the hashes", "bad magic number for", "badzipfile", "not a zip file", "not a valid wheel", "is invalid"),
+        _DAMAGED,
         "a downloaded file is damaged; try again, it is fetched anew",
     ),
     (
@@ -124,6 +125,12 @@ def describe_seconds(seconds: float) -> str:
     if seconds < 90:
         return f"about {max(5, 5 * round(seconds / 5))} s"
     return f"about {round(seconds / 60)} min"
+
+
+def has_damaged_download(lines: Sequence[str]) -> bool:
+    """Whether a file that pip fetched is not what it should be; pip would take it from its cache again."""
+    text = "\n".join(lines).lower()
+    return any(sign in text for sign in _DAMAGED)
 
 
 def explain_failure(lines: Sequence[str], offline: bool) -> str:

@@ -35,7 +35,7 @@ def probe(settings: ProbeSettings, job_id: str) -> Iterator[Event]:
     """Tries the device with a timed computation and tells the versions of all libraries.
 
     The result has DEVICE (its name), TORCH_VERSION, READY (always true: what is missing raises), PACKAGES (versions by
-    distribution name) and REASON (why it is not a faster device; may be empty).
+    distribution name), REASON (why it is not a faster device; may be empty) and SUMMARY (a sentence for people).
     """
     yield info(f"Python {platform.python_version()} on {platform.platform()} (job {job_id})")
     yield progress(0.0, "Loading PyTorch")
@@ -54,6 +54,7 @@ def probe(settings: ProbeSettings, job_id: str) -> Iterator[Event]:
             "READY": True,
             "PACKAGES": packages,
             "REASON": chosen.reason,
+            "SUMMARY": chosen.describe(),
         }
     )
 

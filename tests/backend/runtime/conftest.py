@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from deep_learning_toolbox import backend
 from deep_learning_toolbox.backend import __version__
-from deep_learning_toolbox.backend.runtime import client
+from deep_learning_toolbox.backend.runtime import builds, client, environment, installer, requirements
+from deep_learning_toolbox.backend.runtime.gpu import Graphics
 from deep_learning_toolbox.backend.runtime.interpreter import Interpreter
+from deep_learning_toolbox.backend.runtime.network import Network
 from deep_learning_toolbox.backend.runtime.protocol import Request
+
+from .wheel_maker import Index, make_wheel
 
 PLUGINS = Path(backend.__file__).parents[2]
 
@@ -109,3 +118,67 @@ def stage_script():
 def use_stage(use_script, stage_script):
     """Makes the client start the real worker with a stage of the test's."""
     return lambda body: use_script(stage_script(body), prelude="")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """An environment with the pip that the installer would fetch, to be copied where a test is not about making one."""
+    folder = tmp_path_factory.mktemp("template") / "environment"
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], check=True)
+    pip = metadata.distribution("pip")
+    for name in ("pip", f"pip-{pip.version}.dist-info"):
+        shutil.copytree(pip.locate_file(name), next(folder.glob("lib/python3*/site-packages")) / name)
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch, template):
+    """Makes virtual environments by copying."""
+
+    def copy(self, base, has_ensurepip):
+        shutil.copytree(template, self.folder, symlinks=True, ignore_dangling_symlinks=True)
+        self._tells_progress = True
+
+    monkeypatch.setattr(installer.Installer, "create_environment", copy)
+
+
+@pytest.fixture
+def small_requirements(tmp_path, monkeypatch, home):
+    """Requirements, proof, disk space and graphics of a computer on which one tiny library is all that the worker needs."""
+    folder = tmp_path / "requirements"
+    folder.mkdir()
+    (folder / "worker.txt").write_text("tinyengine==1.0  # the engine\n")
+    (folder / "test.txt").write_text("tinytest\n")
+    (folder / "installer.txt").write_text("pip>=1000  # nobody has that\n")
+    monkeypatch.setattr(requirements, "REQUIREMENTS", folder)
+    monkeypatch.setattr(installer, "PROOF", "import tinyengine; assert tinyengine.value == 1; print('2.0+cu130')")
+    monkeypatch.setattr(builds, "BUILDS", tuple(replace(build, disk=0) for build in builds.BUILDS))
+    monkeypatch.setattr(environment, "find_graphics", Graphics)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in [name for name in os.environ if name.startswith("PIP_") and name != "PIP_CONFIG_FILE"]:
+        monkeypatch.delenv(name)
+    return folder
+
+
+@pytest.fixture
+def wheels(tmp_path, small_requirements):
+    """A folder with the wheels of these requirements."""
+    folder = tmp_path / "räder und mehr"
+    folder.mkdir()
+    make_wheel(folder, "tinyengine")
+    make_wheel(folder, "tinytest")
+    return folder
+
+
+@pytest.fixture
+def index(wheels, monkeypatch):
+    """A package index with these wheels, which is the one that pip asks."""
+    server = Index(wheels)
+    monkeypatch.setenv("PIP_INDEX_URL", server.address)
+    for name, value in Network(certificates=server.certificates).variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_RESUME_RETRIES", "0")
+    yield server
+    server.shutdown()
+    server.server_close()

@@ -9,189 +9,158 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
-from deep_learning_toolbox.backend.runtime import environment, installer, launch, places
-from deep_learning_toolbox.backend.runtime.environment import EnvironmentState, build_environment, read_state
-from deep_learning_toolbox.backend.runtime.lock import exclusive
+from deep_learning_toolbox.backend.runtime import builds, environment, installer, launch, marker, places, requirements
+from deep_learning_toolbox.backend.runtime.environment import BuildRequest, build_environment
+from deep_learning_toolbox.backend.runtime.gpu import Gpu, Graphics
+from deep_learning_toolbox.backend.runtime.lock import share
+from deep_learning_toolbox.backend.runtime.marker import EnvironmentState, Marker, managed_environment, read_state
+
+from .wheel_maker import make_wheel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="paths inside a POSIX environment")
 
 
-def make_wheel(folder, name, code="value = 1\n", version="1.0"):
-    """Writes a wheel with one module."""
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": code,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(path, text)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """An empty virtual environment, to be copied where a test is not about making one."""
-    folder = tmp_path_factory.mktemp("template") / "environment"
-    subprocess.run([sys.executable, "-I", "-m", "venv", str(folder)], check=True)
-    return folder
-
-
-@pytest.fixture
-def quick(monkeypatch, template):
-    """Makes virtual environments by copying."""
-    monkeypatch.setattr(
-        installer.Installer,
-        "create_environment",
-        lambda self, base, folder: shutil.copytree(template, folder, symlinks=True, ignore_dangling_symlinks=True),
-    )
-
-
-@pytest.fixture
-def wheels(tmp_path, monkeypatch, home):
-    """A folder with two wheels, and requirements, proof and disk space to match them."""
-    folder = tmp_path / "räder und mehr"
-    folder.mkdir()
-    make_wheel(folder, "tinyengine")
-    make_wheel(folder, "tinytest")
-    requirements = tmp_path / "requirements"
-    requirements.mkdir()
-    (requirements / "worker.txt").write_text("tinyengine==1.0  # the engine\n")
-    (requirements / "test.txt").write_text("tinytest\n")
-    monkeypatch.setattr(installer, "REQUIREMENTS", requirements)
-    monkeypatch.setattr(installer, "PROOF", "import tinyengine; assert tinyengine.value == 1")
-    monkeypatch.setattr(environment, "CPU_BYTES", 0)
-    monkeypatch.setattr(environment, "CUDA_BYTES", 0)
-    return folder
+def build(wheels, progress=lambda step: None, **options):
+    return build_environment(BuildRequest(wheels=wheels, **options), progress)
 
 
 def has_module(name):
     code = f"import importlib.util; print(importlib.util.find_spec({name!r}) is not None)"
-    done = subprocess.run([places.environment_python(), "-I", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([marker.managed_python(), "-I", "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip() == "True"
 
 
+def environments(home):
+    return sorted(path.name for path in (home / "environments").glob("*"))
+
+
 def test_an_environment_is_built_once_and_extras_are_added_to_it(wheels, home):
-    lines = []
+    steps = []
     assert read_state() is EnvironmentState.ABSENT
-    python = build_environment(wheels=wheels, progress=lines.append)
-    assert python == home / "environment" / "bin" / "python"
+    python = build(wheels, steps.append)
+    assert python == managed_environment() / "bin" / "python"
+    assert managed_environment().parent == home / "environments"
     assert (read_state(), has_module("tinyengine"), has_module("tinytest")) == (EnvironmentState.READY, True, False)
-    assert [line.split()[0] for line in lines] == ["Making", "Installing", "Installing", "Testing"]
+    texts = list(dict.fromkeys(step.text.split()[0] for step in steps))
+    assert [text for text in texts if text != "Unpacking"] == ["Making", "Updating", "Looking", "Testing", "The"]
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
     log = (home / "logs" / "install.log").read_text(encoding="utf-8")
     assert "Successfully installed tinyengine-1.0" in log
 
-    made = (python.parent.parent / "pyvenv.cfg").stat().st_mtime_ns
     started = time.monotonic()
-    assert build_environment(wheels=wheels) == python
+    assert build(wheels) == python
     assert time.monotonic() - started < 1
-    build_environment(wheels=wheels, extras=["test"])
+    assert build(wheels, extras=["test"]) == python
     assert has_module("tinytest")
-    build_environment()  # an environment with more than is asked for is complete
-    assert (python.parent.parent / "pyvenv.cfg").stat().st_mtime_ns == made
-    assert (home / "logs" / "install.log").read_text(encoding="utf-8").count("-m venv") == 1
+    assert build(None) == python  # an environment with more than is asked for is complete
+    assert environments(home) == [managed_environment().name]
 
-    # A comment does not outdate an environment; another requirement does.
-    worker = installer.REQUIREMENTS / "worker.txt"
-    worker.write_text("# changed\ntinyengine==1.0\n")
+
+def test_the_marker_names_the_build_that_was_installed(quick, wheels, home):
+    build(wheels)
+    found = Marker.read()
+    assert (found.build, found.python) == ("cu130", f"{sys.version_info[0]}.{sys.version_info[1]}")
+    assert found.folder == f"environments/{managed_environment().name}"  # so that the home folder can be moved
+
+
+def test_a_comment_does_not_outdate_an_environment_but_another_requirement_does(quick, wheels, small_requirements, home):
+    build(wheels, extras=["test"])
+    old = managed_environment()
+    (small_requirements / "worker.txt").write_text("# changed\ntinyengine==1.0\n")
     assert read_state() is EnvironmentState.READY
     make_wheel(wheels, "tinyengine", version="2.0")
-    worker.write_text("tinyengine==2.0\n")
+    (small_requirements / "worker.txt").write_text("tinyengine==2.0\n")
     assert read_state() is EnvironmentState.OUTDATED
-    build_environment(wheels=wheels)
-    assert (read_state(), has_module("tinytest")) == (EnvironmentState.READY, False)
+    assert managed_environment() == old
+    build(wheels)
+    assert (read_state(), has_module("tinytest"), old.exists()) == (EnvironmentState.READY, False, False)
+
+
+def test_a_repair_builds_anew_what_seems_well(quick, wheels, home):
+    build(wheels)
+    old = managed_environment()
+    next(old.glob("lib/python3*/site-packages/tinyengine.py")).write_text("value = 2\n")
+    assert build(wheels).parent.parent == old
+    assert build(wheels, repair=True).parent.parent != old
+    assert environments(home) == [managed_environment().name]
+
+
+def test_an_environment_may_lie_in_another_folder(quick, wheels, home, tmp_path):
+    python = build(wheels, folder=tmp_path / "groß und weit")
+    assert python.is_relative_to(tmp_path / "groß und weit")
+    assert (read_state(), build(wheels)) == (EnvironmentState.READY, python)
+    build(wheels, folder=tmp_path / "elsewhere")
+    assert not python.exists()
+
+
+def test_removing_leaves_nothing_but_logs(quick, wheels, home):
+    environment.remove_environment()  # does nothing
+    build(wheels)
     environment.remove_environment()
+    assert (read_state(), environments(home)) == (EnvironmentState.ABSENT, [])
+
+
+def test_an_environment_in_which_a_worker_runs_is_not_removed(quick, wheels, home):
+    build(wheels)
+    old = managed_environment()
+    running = share(old / places.IN_USE)
+    with pytest.raises(ToolboxError, match="is in use: wait until running tools have ended"):
+        environment.remove_environment()
+    build(wheels, repair=True)  # goes on beside it
+    assert old.exists()
+    assert managed_environment() != old
+    running.close()
+    build(wheels, repair=True)
+    assert environments(home) == [managed_environment().name]
+
+
+def test_the_environment_of_version_0_1_is_cleaned_away(quick, wheels, home):
+    (home / "environment" / "bin").mkdir(parents=True)
+    build(wheels)
     assert not (home / "environment").exists()
 
 
-def test_a_failed_installation_leaves_nothing_and_tells_pips_reason(quick, wheels, home):
-    (installer.REQUIREMENTS / "worker.txt").write_text("nosuchthing==1\n")
-    with pytest.raises(ToolboxError, match=r"cannot be installed: .*nosuchthing==1.* Details: .*install\.log"):
-        build_environment(wheels=wheels)
-    assert not (home / "environment").exists()
-
-
-def test_libraries_that_do_not_work_leave_nothing(quick, wheels, home, monkeypatch):
-    monkeypatch.setattr(installer, "PROOF", "raise SystemExit('PyTorch computes wrong sums')")
-    with pytest.raises(ToolboxError, match="installed libraries do not work: PyTorch computes wrong sums"):
-        build_environment(wheels=wheels)
-    assert not (home / "environment").exists()
-
-
-def test_a_build_that_is_stopped_by_its_listener_leaves_nothing(quick, wheels, home):
-    def stop(line):
-        if line.startswith("Installing"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build_environment(wheels=wheels, progress=stop)
-    assert not (home / "environment").exists()
-
-
-def test_a_failed_extra_leaves_the_environment_as_it_was(quick, wheels):
-    build_environment(wheels=wheels)
-    (wheels / "tinytest-1.0-py3-none-any.whl").unlink()
-    with pytest.raises(ToolboxError, match=r"cannot be installed: .*tinytest"):
-        build_environment(wheels=wheels, extras=["test"])
-    assert read_state() is EnvironmentState.READY
-
-
-def test_an_interrupted_build_counts_as_absent_and_is_replaced(quick, wheels, home):
-    folder = home / "environment"
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin" / "python").write_text("half")
-    (folder / "toolbox_environment.json").write_text('{"requirements": "12')
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"folder": 1}', "null"])
+def test_a_damaged_marker_counts_as_no_environment(home, text):
+    home.mkdir(parents=True, exist_ok=True)
+    places.marker_file().write_text(text)
     assert read_state() is EnvironmentState.ABSENT
-    build_environment(wheels=wheels)
-    assert read_state() is EnvironmentState.READY
 
 
-def test_a_second_builder_is_told_who_is_at_work(wheels, home):
-    with (
-        exclusive(home / "environment.lock", "testing"),
-        pytest.raises(ToolboxError, match=rf"process \(id {os.getpid()}\) is installing"),
-    ):
-        build_environment(wheels=wheels)
-
-
-def test_a_lock_dies_with_its_holder(home):
-    code = f"""
-import sys, time; sys.path.insert(0, {str(Path(launch.__file__).parents[3])!r})
-from pathlib import Path
-from deep_learning_toolbox.backend.runtime.lock import exclusive
-with exclusive(Path({str(home / "lock")!r}), "testing"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(ToolboxError, match=f"id {holder.pid}"), exclusive(home / "lock", "testing"):
-        pass
-    holder.kill()
-    holder.wait()
-    with exclusive(home / "lock", "testing"):
-        assert (home / "lock").read_text() == str(os.getpid())
+def test_cuda_is_not_served_by_a_build_without_it_but_the_cpu_by_any(quick, wheels, monkeypatch):
+    build(wheels)
+    python = marker.managed_python()
+    assert build(wheels, device="cpu") == python
+    replace(Marker.read(), build="cpu").write()
+    assert build(wheels, device="cuda") != python
 
 
 def test_too_small_a_disk_is_refused_before_anything_is_written(wheels, home, monkeypatch):
-    monkeypatch.setattr(environment, "CPU_BYTES", 10**18)
-    monkeypatch.setattr(environment, "CUDA_BYTES", 10**18)
-    with pytest.raises(ToolboxError, match="need 1000000000 GB of disk space"):
-        build_environment(wheels=wheels)
-    assert not (home / "environment").exists()
+    monkeypatch.setattr(builds, "BUILDS", tuple(replace(item, disk=10**18) for item in builds.BUILDS))
+    with pytest.raises(ToolboxError, match=r"need 1000000000 GB of disk space .* free some, or choose another folder"):
+        build(wheels)
+    assert environments(home) == []
+
+
+def test_a_card_that_no_build_serves_is_refused_when_cuda_is_asked_for(wheels, monkeypatch):
+    monkeypatch.setattr(environment, "find_graphics", lambda: Graphics((Gpu("GeForce GT 730", (3, 5), 2048),), "470.1"))
+    with pytest.raises(ToolboxError, match="no kernels for the GeForce GT 730"):
+        build(wheels, device="cuda")
 
 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
         ([[3, 9, 18], []], r"is version 3\.9\.18: name a Python 3\.10 or later"),
-        ([[3, 11, 2], ["ensurepip"]], "lacks its module ensurepip: .*apt install python3-venv"),
+        ([[3, 11, 2], ["ensurepip", "pip"]], "lacks its module ensurepip: .*apt install python3-venv"),
+        ([[3, 11, 2], ["venv"]], "lacks its module venv: .*apt install python3-venv"),
     ],
 )
 def test_an_unsuitable_base_is_refused(wheels, home, tmp_path, answer, told):
@@ -199,95 +168,40 @@ def test_an_unsuitable_base_is_refused(wheels, home, tmp_path, answer, told):
     base.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
     base.chmod(0o755)
     with pytest.raises(ToolboxError, match=told):
-        build_environment(python=base, wheels=wheels)
-    assert not (home / "environment").exists()
+        build(wheels, python=base)
+    assert environments(home) == []
 
 
 def test_wrong_arguments_are_refused(wheels, tmp_path):
-    with pytest.raises(ToolboxError, match="no extra “docs”; there are: test, worker"):
-        build_environment(extras=["docs"])
+    with pytest.raises(ToolboxError, match="no extra “docs”; there are: installer, test, worker"):
+        BuildRequest(extras=["docs"])
     with pytest.raises(ToolboxError, match="no folder of wheels"):
-        build_environment(wheels=tmp_path / "none")
+        BuildRequest(wheels=tmp_path / "none")
     with pytest.raises(ToolboxError, match="device “tpu” is unknown"):
-        build_environment(device="tpu")
-
-
-@pytest.fixture
-def pip_calls(monkeypatch, wheels, home):
-    """What would be run, instead of running it; PyTorch's index answers, no NVIDIA driver is there."""
-    calls = []
-    (installer.REQUIREMENTS / "worker.txt").write_text("torch==2\ntorchvision==1\ntimm==1\n")
-    monkeypatch.setattr(installer.Installer, "_run", lambda self, command, failure, environment=None: calls.append(command[4:]))
-    monkeypatch.setattr(installer.Installer, "_has_own_index", lambda self: False)
-    monkeypatch.setattr(installer, "_is_reachable", lambda url: True)
-    monkeypatch.setattr(installer, "has_nvidia_driver", lambda: False)
-    monkeypatch.setattr(sys, "platform", "linux")
-    return calls
-
-
-def install(**options):
-    installer.Installer(Path("python"), Path("log"), lambda line: None, **options).install_worker()
-
-
-def test_only_pytorch_comes_from_its_cpu_index(pip_calls):
-    install()
-    assert pip_calls[0][:5] == ["install", "--index-url", installer.CPU_INDEX, "torch==2", "torchvision==1"]
-    assert pip_calls[1][:2] == ["install", "-r"]
-    assert installer.CPU_INDEX not in pip_calls[1]
-
-
-@pytest.mark.parametrize(
-    ("change", "options"),
-    [
-        ({"has_nvidia_driver": lambda: True}, {}),
-        ({"_is_reachable": lambda url: False}, {}),
-        ({}, {"device": "cuda"}),
-        ({}, {"wheels": Path("wheels")}),
-    ],
-)
-def test_the_usual_index_serves_otherwise(pip_calls, monkeypatch, change, options):
-    for name, value in change.items():
-        monkeypatch.setattr(installer, name, value)
-    install(**options)
-    assert [call[:2] for call in pip_calls] == [["install", "-r"]]
-    assert ("--no-index" in pip_calls[0]) == ("wheels" in options)
-
-
-def test_an_index_of_the_users_own_is_the_only_one_asked(monkeypatch):
-    own = installer.Installer(Path(sys.executable), Path("log"), lambda line: None)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    for name in ("PIP_INDEX_URL", "PIP_NO_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://127.0.0.1:9/more")
-    assert not own._has_own_index()
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    assert own._has_own_index()
-
-
-def test_an_unreachable_index_is_found_out_quickly():
-    started = time.monotonic()
-    assert not installer._is_reachable("http://127.0.0.1:9/whl")
-    assert time.monotonic() - started < 4
+        BuildRequest(device="tpu")
 
 
 @pytest.mark.parametrize("by_path", [False, True])
 def test_the_command_line_finds_and_reports(home, tmp_path, by_path):
     plugins = Path(launch.__file__).parents[3]
-    shutil.copytree(plugins / "deep_learning_toolbox" / "backend" / "runtime", tmp_path / "clone ä" / "backend" / "runtime")
-    for name in ("__init__.py", "metadata.txt", "backend/__init__.py", "backend/errors.py"):
+    shutil.copytree(plugins / "deep_learning_toolbox" / "backend", tmp_path / "clone ä" / "backend")
+    for name in ("__init__.py", "metadata.txt"):
         shutil.copy(plugins / "deep_learning_toolbox" / name, tmp_path / "clone ä" / name)
-    script = tmp_path / "clone ä" / "backend" / "runtime" / "environment.py"
-    how = [str(script)] if by_path else ["-m", "deep_learning_toolbox.backend.runtime.environment"]
+    script = tmp_path / "clone ä" / "backend" / "runtime" / "setup_command.py"
+    how = [str(script)] if by_path else ["-m", "deep_learning_toolbox.backend.runtime.setup_command"]
     command = [sys.executable, *how, "find", "--home", str(home)]
     variables = {**os.environ, "PYTHONPATH": str(plugins)}
     done = subprocess.run(command, capture_output=True, text=True, env=variables)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.strip() == f"There is no environment in “{home / 'environment'}”: run this with “build”."
-    (home / "environment" / "bin").mkdir(parents=True)
-    (home / "environment" / "bin" / "python").touch()
-    environment.Marker(installer.hash_requirements(installer.requirements_file("worker")), "3.11", "0").write()
+    assert done.stderr.strip() == f"There is no environment for this version in “{home}”: run this with “build”."
+    (home / "environments" / "mine" / "bin").mkdir(parents=True)
+    (home / "environments" / "mine" / "bin" / "python").touch()
+    digest = requirements.hash_requirements(requirements.requirements_file("worker"))
+    Marker("environments/mine", digest, "3.11", "0", "cpu").write()
     done = subprocess.run(command, capture_output=True, text=True, env=variables)
-    assert (done.returncode, done.stdout.strip()) == (0, str(home / "environment" / "bin" / "python"))
+    assert (done.returncode, done.stdout.strip()) == (0, str(home / "environments" / "mine" / "bin" / "python"))
+    done = subprocess.run([*command[:-3], "show", *command[-2:]], capture_output=True, text=True, env=variables)
+    assert f"Home folder: {home}" in done.stdout.splitlines()
 
 
 def test_the_home_folder_is_the_platforms_unless_named(monkeypatch, tmp_path):
@@ -304,7 +218,13 @@ def test_the_home_folder_is_the_platforms_unless_named(monkeypatch, tmp_path):
     assert places.home_folder() == Path("/home/ä/Library/Application Support/deep_learning_toolbox")
     monkeypatch.setattr(sys, "platform", "win32")
     assert places.home_folder() == Path("/local/deep_learning_toolbox")
-    assert places.environment_python() == Path("/local/deep_learning_toolbox/environment/Scripts/python.exe")
+    assert places.python_in(Path("/local/e")) == Path("/local/e/Scripts/python.exe")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEEP_LEARNING_TOOLBOX_HOME", "build/home")
     assert places.home_folder() == tmp_path / "build" / "home"
+
+
+def test_a_proof_that_fails_tells_its_last_words_and_windows_users_what_is_missing(quick, wheels, monkeypatch):
+    monkeypatch.setattr(installer, "PROOF", "raise OSError('[WinError 126] module not found: c10.dll')")
+    with pytest.raises(ToolboxError, match=r"do not work: OSError: .*c10\.dll; install Microsoft's Visual C\+\+"):
+        build(wheels)
