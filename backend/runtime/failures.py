@@ -10,7 +10,8 @@ from ..errors import ToolboxError
 from .disk import describe_full
 from .protocol import Event, error
 
-INSTALL_TOOL = "“Install deep learning libraries” (deeplearning:installbackend)"
+# The name of a tool for models and shells, and of the dialog for everybody else.
+INSTALL_TOOL = "“Install deep learning libraries” (deeplearning:installbackend; or Raster → Deep Learning Toolbox → Set up)"
 
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _WINDOWS_DISK_FULL = 112

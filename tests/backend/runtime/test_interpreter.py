@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.runtime import interpreter, pythons
-from deep_learning_toolbox.backend.runtime.environment import Marker, requirements_file
-from deep_learning_toolbox.backend.runtime.installer import hash_requirements
 from deep_learning_toolbox.backend.runtime.interpreter import find_interpreter, missing_packages, python_beside
+from deep_learning_toolbox.backend.runtime.marker import Marker
+from deep_learning_toolbox.backend.runtime.requirements import hash_requirements, requirements_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="interpreters made of shell scripts")
 
@@ -45,8 +45,8 @@ def managed(home, make_python):
     """Makes a whole managed environment as far as finding it goes."""
 
     def make(requirements=None, python="3.11"):
-        program = make_python("python", folder=home / "environment" / "bin")
-        Marker(requirements or hash_requirements(requirements_file("worker")), python, "0.1.0").write()
+        program = make_python("python", folder=home / "environments" / "mine" / "bin")
+        Marker("environments/mine", requirements or hash_requirements(requirements_file("worker")), python, "0.1.0", "cpu").write()
         return program
 
     return make
@@ -147,6 +147,12 @@ def test_the_python_inside_qgis_is_found_beside_it(tmp_path, make_python, platfo
     assert python_beside(str(qgis), str(tmp_path / "prefix"), platform) == expected
     if not program.name.startswith("python"):
         assert not Path(f"{qgis}.runs").exists()
+
+
+def test_a_stand_in_that_a_version_manager_put_on_the_path_is_not_taken_for_qgis_s(tmp_path, make_python):
+    shim = make_python("python3", version=sys.version_info[:3], folder=tmp_path / "shims")
+    own = make_python("python3", version=sys.version_info[:3], folder=tmp_path / "usr" / "bin")
+    assert python_beside(str(shim), str(tmp_path / "usr"), "linux") == own
 
 
 def test_a_python_of_another_version_beside_qgis_is_not_qgis_s(tmp_path, make_python):
