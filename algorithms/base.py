@@ -21,9 +21,10 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
-from ..backend.errors import ToolboxError
+from ..backend.errors import BackendMissingError, ToolboxError
 from ..backend.runtime.client import JobCancelled
 from .job import Job
+from .notices import NOTICES
 
 Parameters = dict[str, Any]
 MODEL_FILTER = "Models (*.dlpk *.emd)"
@@ -133,6 +134,8 @@ class BackendAlgorithm(ToolboxAlgorithm):
         except JobCancelled as cancelled:
             raise QgsProcessingException(self.tr("The job was cancelled; nothing was written.")) from cancelled
         except ToolboxError as failure:
+            if isinstance(failure, BackendMissingError):
+                NOTICES.backend_missing.emit()
             raise QgsProcessingException(str(failure)) from failure
 
     def device_parameter(self) -> QgsProcessingParameterString:

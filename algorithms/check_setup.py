@@ -35,6 +35,7 @@ class CheckSetup(ToolboxAlgorithm):
     DEVICE = "DEVICE"
     TORCH_VERSION = "TORCH_VERSION"
     READY = "READY"
+    SUMMARY = "SUMMARY"
 
     def name(self) -> str:
         return "checksetup"
@@ -67,6 +68,7 @@ class CheckSetup(ToolboxAlgorithm):
         self.addOutput(QgsProcessingOutputString(self.DEVICE, self.tr("Device")))
         self.addOutput(QgsProcessingOutputString(self.TORCH_VERSION, self.tr("Version of PyTorch")))
         self.addOutput(QgsProcessingOutputBoolean(self.READY, self.tr("Ready")))
+        self.addOutput(QgsProcessingOutputString(self.SUMMARY, self.tr("What is ready, or why nothing is")))
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -78,7 +80,7 @@ class CheckSetup(ToolboxAlgorithm):
             job = Job.start("probe", feedback)
             rows["Python"] = f"{job.interpreter.path} ({job.interpreter.source})"
             found = job.run({"device": "auto"})
-            outputs = {name: found[name] for name in outputs}
+            outputs.update({name: found[name] for name in outputs})
             rows["Device"] = found["DEVICE"] + (f" ({found['REASON']})" if found["REASON"] else "")
             rows.update(found["PACKAGES"])
             rows["Ready"] = describe_readiness(found, graphics)
@@ -86,6 +88,7 @@ class CheckSetup(ToolboxAlgorithm):
             raise QgsProcessingException(str(failure)) from failure
         except ToolboxError as failure:
             rows["Ready"] = f"no: {failure}"
+        outputs[self.SUMMARY] = rows["Ready"]
         for name, value in rows.items():
             feedback.pushInfo(f"{name}: {value}")
         report = self.output_path(parameters, self.OUTPUT_HTML, context)

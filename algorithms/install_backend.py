@@ -30,6 +30,7 @@ from ..backend.runtime.places import encoders_folder
 from .base import Parameters, ToolboxAlgorithm
 from .job import Job
 from .network_settings import read_network
+from .notices import DetailedFeedback
 
 ACTIONS = ("install", "repair", "use", "remove")
 
@@ -45,6 +46,7 @@ class InstallBackend(ToolboxAlgorithm):
     DEVICE = "DEVICE"
     PYTHON = "PYTHON"
     ENCODERS = "ENCODERS"
+    SUMMARY = "SUMMARY"
 
     def name(self) -> str:
         return "installbackend"
@@ -108,6 +110,7 @@ class InstallBackend(ToolboxAlgorithm):
         )
         self.addOutput(QgsProcessingOutputString(self.PYTHON, self.tr("Python of the worker")))
         self.addOutput(QgsProcessingOutputString(self.DEVICE, self.tr("Device")))
+        self.addOutput(QgsProcessingOutputString(self.SUMMARY, self.tr("What is ready")))
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
         try:
@@ -126,8 +129,9 @@ class InstallBackend(ToolboxAlgorithm):
         try:
             if action == "remove":
                 remove_environment()
-                feedback.pushInfo(self.tr("The environment was removed."))
-                return {self.PYTHON: "", self.DEVICE: ""}
+                text = self.tr("The environment was removed.")
+                feedback.pushInfo(text)
+                return {self.PYTHON: "", self.DEVICE: "", self.SUMMARY: text}
             if action == "use":
                 use_python(self.input_path(parameters, self.PYTHON, context), feedback)
             else:
@@ -141,8 +145,9 @@ class InstallBackend(ToolboxAlgorithm):
             ) from cancelled
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
-        feedback.pushInfo(describe_readiness(found, find_graphics()))
-        return {self.PYTHON: python, self.DEVICE: found["DEVICE"]}
+        summary = describe_readiness(found, find_graphics())
+        feedback.pushInfo(summary)
+        return {self.PYTHON: python, self.DEVICE: found["DEVICE"], self.SUMMARY: summary}
 
     def _build(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback, repair: bool
@@ -188,9 +193,8 @@ class StepReporter:
         if step.text != self._text:
             self._text = step.text
             self._feedback.pushInfo(step.text)
-        report_detail = getattr(self._feedback, "show_detail", None)  # the set-up dialog shows the numbers that run
-        if report_detail is not None:
-            report_detail(step.text, step.detail)
+        if isinstance(self._feedback, DetailedFeedback):
+            self._feedback.detail.emit(step.detail)
 
 
 def use_python(path: str, feedback: QgsProcessingFeedback) -> None:

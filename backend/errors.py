@@ -7,3 +7,7 @@ Any other exception that leaves a stage is a defect: the worker reports it as un
 
 class ToolboxError(Exception):
     """A refusal or failure, told in one sentence: what is wrong (with the value received) and what to do next."""
+
+
+class BackendMissingError(ToolboxError):
+    """There is no Python that can run the worker; the set-up mends that."""

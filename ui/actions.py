@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
+from qgis.core import Qgis
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAction, QToolBar, QWidget
+from qgis.PyQt.QtWidgets import QAction, QPushButton, QToolBar, QWidget
 
 from ..algorithms.base import icon_path
+from ..algorithms.notices import NOTICES
 from ..algorithms.provider import DeepLearningProvider
+
+if TYPE_CHECKING:
+    from .setup_dialog import SetupDialog
 
 MENU = "Deep Learning Toolbox"
 # Algorithm, icon, whether it also stands in the toolbar.
@@ -19,8 +25,6 @@ ENTRIES = (
     ("exporttrainingdata", "export.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),
-    ("checksetup", "setup.svg", True),
-    ("installbackend", "install.svg", False),
 )
 
 
@@ -42,14 +46,42 @@ class ToolboxActions:
             if in_toolbar:
                 self._toolbar.addAction(action)
             self._actions.append(action)
+        self._setup: SetupDialog | None = None
+        self._add_setup()
+        NOTICES.backend_missing.connect(self._offer_setup)
+
+    def _add_setup(self) -> None:
+        """The entry of the set-up dialog, which runs two tools."""
+        action = QAction(QIcon(icon_path("setup.svg")), _translate("Set up…"), self._iface.mainWindow())
+        action.setObjectName("deep_learning_toolbox_setup")
+        action.triggered.connect(self.open_setup)
+        self._iface.addPluginToRasterMenu(MENU, action)
+        self._toolbar.addAction(action)
+        self._actions.append(action)
+
+    def open_setup(self, _checked: bool = False) -> None:
+        """Opens the set-up dialog, the same one each time."""
+        if self._setup is None:
+            from .setup_dialog import SetupDialog
+
+            self._setup = SetupDialog(self._iface.mainWindow())
+        self._setup.open_fresh()
+
+    def _offer_setup(self) -> None:
+        """Offers the set-up in the message bar after a tool could not run."""
+        bar = self._iface.messageBar()
+        item = bar.createMessage(MENU, _translate("The deep learning libraries are not ready."))
+        button = QPushButton(_translate("Set up…"), item)
+        button.clicked.connect(self.open_setup)
+        item.layout().addWidget(button)
+        bar.pushWidget(item, Qgis.MessageLevel.Warning)
 
     def open_dialog(self, algorithm_id: str, _checked: bool = False) -> None:
         """Opens the dialog of a tool beside the main window; the message bar tells when Processing is switched off."""
         try:
             from processing import createAlgorithmDialog
         except ImportError:
-            text = QCoreApplication.translate("DeepLearningToolbox", "Switch on the plugin Processing, then try again.")
-            self._iface.messageBar().pushWarning(MENU, text)
+            self._iface.messageBar().pushWarning(MENU, _translate("Switch on the plugin Processing, then try again."))
             return
         dialog = createAlgorithmDialog(algorithm_id)
         # Not `finished`: in QGIS's tool dialogs that is a method, which hides the signal.
@@ -59,6 +91,12 @@ class ToolboxActions:
 
     def remove(self) -> None:
         """Closes the dialogs and removes toolbar and menu."""
+        NOTICES.backend_missing.disconnect(self._offer_setup)
+        if self._setup is not None:
+            self._setup.stop()
+            self._setup.close()
+            self._setup.deleteLater()
+            self._setup = None
         for dialog in list(self._dialogs):
             dialog.close()
         self._dialogs.clear()
@@ -72,3 +110,7 @@ class ToolboxActions:
 
     def _forget(self, dialog: QWidget, _deleted: object = None) -> None:
         self._dialogs = [other for other in self._dialogs if other is not dialog]
+
+
+def _translate(text: str) -> str:
+    return QCoreApplication.translate("DeepLearningToolbox", text)

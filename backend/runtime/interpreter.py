@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ToolboxError
+from ..errors import BackendMissingError, ToolboxError
 from .environment import find_fault
 from .failures import INSTALL_TOOL
 from .marker import EnvironmentState, managed_environment, managed_python, read_state
@@ -45,7 +45,7 @@ def find_interpreter(setting: str | None, qgis_python: str | None = None) -> Int
         qgis_python: QGIS's own interpreter; by default it is looked for beside the running one.
 
     Raises:
-        ToolboxError: A named interpreter or the managed environment is of no use, or there is none at all; the text says what
+        BackendMissingError: A named interpreter or the managed environment is of no use, or there is none at all; the text says what
             to do.
     """
     for named, source in (
@@ -64,17 +64,17 @@ def find_interpreter(setting: str | None, qgis_python: str | None = None) -> Int
         reason = _find_fault(own)
         if not reason:
             return Interpreter(own, "QGIS's own Python")
-    raise ToolboxError(
+    raise BackendMissingError(
         f"The deep learning libraries are not installed: run the tool {INSTALL_TOOL}. "
         f"(There is no environment in “{home_folder()}”, and {reason}.)"
     )
 
 
 def named_interpreter(path: Path, source: str) -> Interpreter:
-    """The interpreter that somebody named; raises ToolboxError, which names the source, when it will not do."""
+    """The interpreter that somebody named; raises BackendMissingError, which names the source, when it will not do."""
     fault = _find_fault(path)
     if fault:
-        raise ToolboxError(
+        raise BackendMissingError(
             f"The Python named by {source} cannot be used: {fault}. "
             f"Name another one, or name none and run the tool {INSTALL_TOOL}."
         )
@@ -88,10 +88,10 @@ def _managed_interpreter() -> Interpreter | None:
         return None
     folder = managed_environment()
     if state is EnvironmentState.OUTDATED:
-        raise ToolboxError(f"The environment in “{folder}” belongs to another version of the toolbox: run the tool {INSTALL_TOOL}.")
+        raise BackendMissingError(f"The environment in “{folder}” belongs to another version of the toolbox: run the tool {INSTALL_TOOL}.")
     fault = find_fault()  # its base Python may have been removed or replaced since
     if fault:
-        raise ToolboxError(f"The environment in “{folder}” is broken, {fault}: run the tool {INSTALL_TOOL}.")
+        raise BackendMissingError(f"The environment in “{folder}” is broken, {fault}: run the tool {INSTALL_TOOL}.")
     return Interpreter(python, f"the managed environment in {folder}")
 
 

@@ -76,7 +76,7 @@ def test_the_probe_tells_versions_and_device():
     events = list(probe(ProbeSettings(device="cpu"), "id"))
     outputs = events[-1]["outputs"]
     assert [event["event"] for event in events] == ["info", "progress", "device", "info", "progress", "result"]
-    assert set(outputs) == {"DEVICE", "TORCH_VERSION", "READY", "PACKAGES", "REASON"}
+    assert set(outputs) == {"DEVICE", "TORCH_VERSION", "READY", "PACKAGES", "REASON", "SUMMARY"}
     assert (outputs["READY"], outputs["TORCH_VERSION"]) == (True, torch.__version__)
     assert outputs["PACKAGES"]["torch"] == torch.__version__.partition("+")[0]
 

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The widgets of the set-up dialog and how they are filled; they start nothing."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Any
+
+from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
+from qgis.PyQt.QtCore import QCoreApplication, QObject, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QFontDatabase
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFormLayout,
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+)
+
+from ..backend.runtime.marker import EnvironmentState
+
+_SHOWN_ROWS = ("System", "Graphics", "Free disk space", "Network", "Environment")
+
+
+class Tone(enum.Enum):
+    """Colours of the headline's bar; the words say the same."""
+
+    GOOD = "#2a9d3a"
+    WARN = "#d9901a"
+    BAD = "#c0392b"
+    BUSY = "#3b6ea5"
+
+
+class SetupForm(QObject):
+    """Lays itself out in a dialog.
+
+    Signals:
+        changed: One of the choices did.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, dialog: QDialog) -> None:
+        super().__init__(dialog)
+        self._words = {
+            "Automatic": "auto",
+            "NVIDIA graphics card (CUDA)": "cuda",
+            "CPU only (small download)": "cpu",
+        }
+        layout = QVBoxLayout(dialog)
+        layout.addWidget(self._make_headline())
+        layout.addWidget(self._make_findings())
+        layout.addWidget(self._make_choices())
+        layout.addLayout(self._make_progress())
+        layout.addWidget(self._make_log(), 1)
+        layout.addLayout(self._make_buttons())
+        dialog.setMinimumWidth(640)
+        self.set_busy(False)
+        self._show_source()
+
+    def tr(self, text: str) -> str:
+        """The text in QGIS's language."""
+        return QCoreApplication.translate("DeepLearningToolbox", text)
+
+    # What the user has chosen
+
+    @property
+    def device(self) -> str:
+        """The build that is wished: auto, cuda or cpu."""
+        return str(self._device.currentData())
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the environment, None for the usual one."""
+        return Path(self._folder.filePath()) if self._folder.filePath() else None
+
+    def parameters(self, action: str) -> dict[str, Any]:
+        """The parameters of `installbackend` for what is chosen; ``action`` is install or repair."""
+        source = self._source.currentData()
+        if source == "use":
+            return {"ACTION": "use", "PYTHON": self._place.filePath()}
+        chosen = {"ACTION": action, "DEVICE": self.device, "FOLDER": self._folder.filePath(), "ENCODERS": self._encoders.currentData()}
+        return {**chosen, "WHEELS": self._place.filePath()} if source == "wheels" else chosen
+
+    # What is shown
+
+    def say(self, tone: Tone, headline: str, text: str) -> None:
+        """Fills the headline."""
+        self._headline.setText(headline)
+        self._subline.setText(text)
+        self._subline.setVisible(bool(text))
+        self._banner.setStyleSheet(f"QFrame#banner {{ border: none; border-left: 6px solid {tone.value}; }}")
+
+    def show_findings(self, rows: dict[str, str]) -> None:
+        """Fills the list of what was found."""
+        for name, label in self._rows.items():
+            label.setText(rows.get(name, ""))
+
+    def show_plan(self, text: str, command: str) -> None:
+        """Says what would be installed, and how a folder of wheels is made."""
+        self._plan.setText(text)
+        hint = self.tr("Made on a computer of the same system and Python version that has a network, by this command:")
+        self._hint.setText(f"{hint}<br><code>{command}</code>")
+
+    def show_state(self, state: EnvironmentState) -> None:
+        """Lets the buttons fit what there is."""
+        self.install.setText(self.tr("Update") if state is EnvironmentState.OUTDATED else self.tr("Install"))
+        for button in (self.repair, self.remove):
+            button.setEnabled(state is not EnvironmentState.ABSENT)
+
+    def set_busy(self, is_busy: bool, is_installing: bool = True) -> None:
+        """Shows the progress, or gives the choices free again."""
+        for widget in (self._choices, self.install, self.repair, self.remove):
+            widget.setEnabled(not is_busy)
+        self.cancel.setVisible(is_busy)
+        self.cancel.setEnabled(True)
+        self._bar.setVisible(is_busy)
+        self._bar.setRange(0, 1000 if is_installing else 0)
+        self._bar.setValue(0)
+        self.show_step("", "")
+        self._elapsed.clear()
+
+    def show_step(self, text: str, detail: str) -> None:
+        """Says what is being done."""
+        self._step.setText(text)
+        self.show_detail(detail)
+
+    def show_detail(self, text: str) -> None:
+        """Shows the numbers that run within a step."""
+        self._detail.setText(text)
+
+    def show_progress(self, percent: float) -> None:
+        """Moves the bar."""
+        self._bar.setValue(round(10 * percent))
+
+    def show_elapsed(self, seconds: float) -> None:
+        """Shows how long it has been going on."""
+        self._elapsed.setText(f"{int(seconds) // 60}:{int(seconds) % 60:02d}")
+
+    # How it is made
+
+    def _make_headline(self) -> QFrame:
+        self._banner = QFrame()
+        self._banner.setObjectName("banner")
+        self._headline, self._subline = _make_label(), _make_label()
+        font = self._headline.font()
+        font.setBold(True)
+        font.setPointSizeF(font.pointSizeF() * 1.2)
+        self._headline.setFont(font)
+        layout = QVBoxLayout(self._banner)
+        layout.addWidget(self._headline)
+        layout.addWidget(self._subline)
+        return self._banner
+
+    def _make_findings(self) -> QGroupBox:
+        group = QGroupBox(self.tr("This computer"))
+        layout = QFormLayout(group)
+        self._rows = {name: _make_label() for name in _SHOWN_ROWS}
+        for name, label in self._rows.items():
+            layout.addRow(f"{self.tr(name)}:", label)
+        return group
+
+    def _make_choices(self) -> QGroupBox:
+        self._choices = QGroupBox(self.tr("Installation"))
+        self._layout = QFormLayout(self._choices)
+        self._source = _make_combo(
+            {
+                self.tr("Environment of its own, from the internet"): "net",
+                self.tr("Environment of its own, from a folder of wheels"): "wheels",
+                self.tr("Use a Python that has everything"): "use",
+            }
+        )
+        self._place = QgsFileWidget()
+        self._hint = _make_label()
+        self._device = _make_combo({self.tr(text): word for text, word in self._words.items()})
+        self._encoders = _make_combo(
+            {self.tr("None"): "", self.tr("ResNet-34 (the default backbone, 87 MB)"): "resnet34", self.tr("ResNet-18 and ResNet-50"): "resnet18;resnet50"}
+        )
+        self._folder = QgsFileWidget()
+        self._folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self._folder.lineEdit().setPlaceholderText(self.tr("in your user data"))
+        self._plan = _make_label()
+        for text, widget in (
+            (self.tr("Libraries:"), self._source),
+            ("", self._place),
+            ("", self._hint),
+            (self.tr("Build for:"), self._device),
+            (self.tr("Pretrained encoder:"), self._encoders),
+            (self.tr("Folder:"), self._folder),
+            ("", self._plan),
+        ):
+            self._layout.addRow(text, widget)
+        self._source.currentIndexChanged.connect(self._show_source)
+        self._device.currentIndexChanged.connect(self.changed)
+        self._folder.fileChanged.connect(self.changed)
+        return self._choices
+
+    def _make_progress(self) -> QVBoxLayout:
+        self._bar, self._step, self._detail, self._elapsed = QProgressBar(), _make_label(), _make_label(), QLabel()
+        line = QHBoxLayout()
+        line.addWidget(self._step, 1)
+        line.addWidget(self._elapsed, 0, Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout()
+        layout.addWidget(self._bar)
+        layout.addLayout(line)
+        layout.addWidget(self._detail)
+        return layout
+
+    def _make_log(self) -> QgsCollapsibleGroupBox:
+        self.log_group = QgsCollapsibleGroupBox(self.tr("Log"))
+        self.log_group.setCollapsed(True)
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.log.setMinimumHeight(140)
+        layout = QVBoxLayout(self.log_group)
+        layout.addWidget(self.log)
+        return self.log_group
+
+    def _make_buttons(self) -> QHBoxLayout:
+        self.copy = QPushButton(self.tr("Copy diagnostics"))
+        self.repair = QPushButton(self.tr("Repair"))
+        self.remove = QPushButton(self.tr("Remove…"))
+        self.cancel = QPushButton(self.tr("Cancel"))
+        self.install = QPushButton(self.tr("Install"))
+        self.install.setDefault(True)
+        self.close = QPushButton(self.tr("Close"))
+        layout = QHBoxLayout()
+        for button in (self.copy, self.repair, self.remove):
+            layout.addWidget(button)
+        layout.addStretch(1)
+        for button in (self.cancel, self.install, self.close):
+            layout.addWidget(button)
+        return layout
+
+    def _show_source(self) -> None:
+        """Shows the fields that the chosen source needs."""
+        source = self._source.currentData()
+        mode = QgsFileWidget.StorageMode
+        self._place.setStorageMode(mode.GetFile if source == "use" else mode.GetDirectory)
+        self._place.setFilter(self.tr("Programs (*)") if source == "use" else "")
+        self._place.lineEdit().setPlaceholderText(
+            self.tr("interpreter, e.g. bin/python of an environment") if source == "use" else self.tr("folder of wheels")
+        )
+        for widget, is_shown in (
+            (self._place, source != "net"),
+            (self._hint, source == "wheels"),
+            (self._device, source != "use"),
+            (self._encoders, source == "net"),
+            (self._folder, source != "use"),
+            (self._plan, source == "net"),
+        ):
+            widget.setVisible(is_shown)
+            label = self._layout.labelForField(widget)
+            if label is not None:
+                label.setVisible(is_shown)
+        self.changed.emit()
+
+
+def _make_label() -> QLabel:
+    """A label for text of any length, which can be copied."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _make_combo(entries: dict[str, str]) -> QComboBox:
+    """A choice among texts that stand for words."""
+    combo = QComboBox()
+    for text, word in entries.items():
+        combo.addItem(text, word)
+    return combo
