@@ -17,10 +17,10 @@ from qgis.core import (
 )
 
 from ..backend.errors import ToolboxError
-from ..backend.models.encoder_sources import IMAGENET_FILES, fetch_encoder, parse_encoders
 from ..backend.runtime.builds import DEVICES, choose_build
 from ..backend.runtime.client import JobCancelled
 from ..backend.runtime.diagnostics import describe_plan, describe_readiness, diagnose
+from ..backend.runtime.encoder_files import IMAGENET_FILES, fetch_encoder, parse_encoders
 from ..backend.runtime.environment import BuildRequest, build_environment, remove_environment
 from ..backend.runtime.gpu import find_graphics
 from ..backend.runtime.installer import Step
@@ -137,8 +137,7 @@ class InstallBackend(ToolboxAlgorithm):
             else:
                 self._build(parameters, context, feedback, action == "repair")
             found, python = self._prove(feedback)
-            encoders = parse_encoders(self.parameterAsString(parameters, self.ENCODERS, context))
-            fetch_encoders(encoders, read_network() if encoders else Network(), feedback)
+            fetch_encoders(parse_encoders(self.parameterAsString(parameters, self.ENCODERS, context)), feedback)
         except JobCancelled as cancelled:
             raise QgsProcessingException(
                 self.tr("The installation was cancelled; what was there before is unchanged, and finished downloads are kept.")
@@ -204,14 +203,20 @@ def use_python(path: str, feedback: QgsProcessingFeedback) -> None:
     QgsSettings().setValue(SETTING, str(interpreter.path))
 
 
-def fetch_encoders(names: list[str], network: Network, feedback: QgsProcessingFeedback) -> None:
+def fetch_encoders(names: list[str], feedback: QgsProcessingFeedback) -> None:
     """Fetches the weights of some encoders; raises ToolboxError or JobCancelled."""
+
+    def show(share: float) -> None:
+        if feedback.isCanceled():
+            raise JobCancelled("The installation was cancelled.")
+        feedback.setProgress(100 * share)
+
+    network = read_network() if names else Network()
     for name in names:
-
-        def show(share: float, name: str = name) -> None:
-            if feedback.isCanceled():
-                raise JobCancelled("The installation was cancelled.")
-            feedback.setProgress(100 * share)
-
-        feedback.pushInfo(f"Fetching the weights of {name} ...")
-        feedback.pushInfo(f"{name}: {fetch_encoder(name, encoders_folder(), network, show)}")
+        feedback.pushInfo(f"Fetching the weights of {name}")
+        try:
+            feedback.pushInfo(f"{name}: {fetch_encoder(name, encoders_folder(), network, show)}")
+        except JobCancelled:
+            raise
+        except ToolboxError as failure:
+            raise ToolboxError(f"The libraries are installed, but not the encoders: {failure}") from failure

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from qgis.core import Qgis, QgsApplication, QgsTask
@@ -100,9 +99,7 @@ class SetupDialog(QDialog):
         """Says what the present choices would do."""
         self.form.show_plan(
             describe_plan(choose_build(self._graphics, self.form.device), self.form.folder),
-            f'"{Path(sys.prefix) / "bin" / "python3"}" "{setup_command.__file__}" wheels FOLDER'
-            if sys.platform != "win32"
-            else f'python "{setup_command.__file__}" wheels FOLDER',
+            f'{"python" if sys.platform == "win32" else "python3"} "{setup_command.__file__}" wheels FOLDER',
         )
 
     def _show_state(self) -> None:
@@ -183,7 +180,9 @@ class SetupDialog(QDialog):
 
     def _installed(self, outputs: dict[str, Any] | None, error: str) -> None:
         if outputs is None:
-            self.form.say(Tone.BAD, self.tr("That did not succeed"), error)
+            is_ready = read_state() is EnvironmentState.READY
+            headline = self.tr("Not everything succeeded") if is_ready else self.tr("The installation did not succeed")
+            self.form.say(Tone.WARN if is_ready else Tone.BAD, headline, error)
             self.form.log_group.setCollapsed(False)
         else:
             self.form.say(Tone.GOOD if outputs["PYTHON"] else Tone.WARN, outputs["SUMMARY"], "")

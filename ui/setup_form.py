@@ -22,10 +22,13 @@ from qgis.PyQt.QtWidgets import (
     QProgressBar,
     QPushButton,
     QVBoxLayout,
+    QWidget,
 )
 
+from ..backend.runtime.encoder_files import IMAGENET_FILES
 from ..backend.runtime.marker import EnvironmentState
 
+BACKBONE = "resnet34"  # the default of trainmodel
 _SHOWN_ROWS = ("System", "Graphics", "Free disk space", "Network", "Environment")
 
 
@@ -49,6 +52,7 @@ class SetupForm(QObject):
 
     def __init__(self, dialog: QDialog) -> None:
         super().__init__(dialog)
+        self._dialog = dialog
         self._words = {
             "Automatic": "auto",
             "NVIDIA graphics card (CUDA)": "cuda",
@@ -97,17 +101,20 @@ class SetupForm(QObject):
         self._subline.setText(text)
         self._subline.setVisible(bool(text))
         self._banner.setStyleSheet(f"QFrame#banner {{ border: none; border-left: 6px solid {tone.value}; }}")
+        self._fit()
 
     def show_findings(self, rows: dict[str, str]) -> None:
         """Fills the list of what was found."""
         for name, label in self._rows.items():
             label.setText(rows.get(name, ""))
+        self._fit()
 
     def show_plan(self, text: str, command: str) -> None:
         """Says what would be installed, and how a folder of wheels is made."""
         self._plan.setText(text)
         hint = self.tr("Made on a computer of the same system and Python version that has a network, by this command:")
         self._hint.setText(f"{hint}<br><code>{command}</code>")
+        self._fit()
 
     def show_state(self, state: EnvironmentState) -> None:
         """Lets the buttons fit what there is."""
@@ -144,6 +151,16 @@ class SetupForm(QObject):
         """Shows how long it has been going on."""
         self._elapsed.setText(f"{int(seconds) // 60}:{int(seconds) % 60:02d}")
 
+    def _fit(self) -> None:
+        """Makes the dialog high enough for texts that got longer: a layout by itself cuts wrapped lines off."""
+        layout = self._dialog.layout()
+        if layout is None:
+            return
+        layout.activate()
+        needed = layout.totalHeightForWidth(self._dialog.width())
+        screen = self._dialog.screen().availableGeometry().height() if self._dialog.screen() else needed
+        self._dialog.resize(self._dialog.width(), min(max(self._dialog.height(), needed), screen))
+
     # How it is made
 
     def _make_headline(self) -> QFrame:
@@ -169,7 +186,9 @@ class SetupForm(QObject):
 
     def _make_choices(self) -> QGroupBox:
         self._choices = QGroupBox(self.tr("Installation"))
-        self._layout = QFormLayout(self._choices)
+        column = QVBoxLayout(self._choices)
+        self._layout = QFormLayout()
+        column.addLayout(self._layout)
         self._source = _make_combo(
             {
                 self.tr("Environment of its own, from the internet"): "net",
@@ -177,26 +196,28 @@ class SetupForm(QObject):
                 self.tr("Use a Python that has everything"): "use",
             }
         )
-        self._place = QgsFileWidget()
-        self._hint = _make_label()
+        self._given = QWidget()  # one row for both, since an empty row would leave a gap
+        self._place, self._hint = QgsFileWidget(), _make_label()
+        given = QVBoxLayout(self._given)
+        given.setContentsMargins(0, 0, 0, 0)
+        given.addWidget(self._place)
+        given.addWidget(self._hint)
         self._device = _make_combo({self.tr(text): word for text, word in self._words.items()})
-        self._encoders = _make_combo(
-            {self.tr("None"): "", self.tr("ResNet-34 (the default backbone, 87 MB)"): "resnet34", self.tr("ResNet-18 and ResNet-50"): "resnet18;resnet50"}
-        )
+        self._encoders = _make_combo({self.tr("none"): "", **{name: name for name in IMAGENET_FILES}})
+        self._encoders.setCurrentText(BACKBONE)  # with it, a training needs fewer labels
         self._folder = QgsFileWidget()
         self._folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self._folder.lineEdit().setPlaceholderText(self.tr("in your user data"))
         self._plan = _make_label()
         for text, widget in (
             (self.tr("Libraries:"), self._source),
-            ("", self._place),
-            ("", self._hint),
+            ("", self._given),
             (self.tr("Build for:"), self._device),
             (self.tr("Pretrained encoder:"), self._encoders),
             (self.tr("Folder:"), self._folder),
-            ("", self._plan),
         ):
             self._layout.addRow(text, widget)
+        column.addWidget(self._plan)
         self._source.currentIndexChanged.connect(self._show_source)
         self._device.currentIndexChanged.connect(self.changed)
         self._folder.fileChanged.connect(self.changed)
@@ -216,6 +237,7 @@ class SetupForm(QObject):
     def _make_log(self) -> QgsCollapsibleGroupBox:
         self.log_group = QgsCollapsibleGroupBox(self.tr("Log"))
         self.log_group.setCollapsed(True)
+        self.log_group.collapsedStateChanged.connect(self._fit)
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
@@ -250,7 +272,7 @@ class SetupForm(QObject):
             self.tr("interpreter, e.g. bin/python of an environment") if source == "use" else self.tr("folder of wheels")
         )
         for widget, is_shown in (
-            (self._place, source != "net"),
+            (self._given, source != "net"),
             (self._hint, source == "wheels"),
             (self._device, source != "use"),
             (self._encoders, source == "net"),

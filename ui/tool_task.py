@@ -16,16 +16,16 @@ class _SignallingFeedback(DetailedFeedback):
 
     line = pyqtSignal(str, bool)  # text, whether it is an error
 
-    def pushInfo(self, text: str) -> None:  # noqa: N802 - Qt's spelling
+    def pushInfo(self, text: str) -> None:
         self.line.emit(text, False)
 
-    def pushWarning(self, text: str) -> None:  # noqa: N802
+    def pushWarning(self, text: str) -> None:
         self.line.emit(text, False)
 
-    def setProgressText(self, text: str) -> None:  # noqa: N802
+    def setProgressText(self, text: str) -> None:
         self.line.emit(text, False)
 
-    def reportError(self, text: str, fatalError: bool = False) -> None:  # noqa: N802, N803
+    def reportError(self, text: str, fatalError: bool = False) -> None:
         self.line.emit(text, True)
 
 

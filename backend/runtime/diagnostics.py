@@ -74,4 +74,4 @@ def describe_plan(choice: Choice, folder: Path | None = None) -> str:
     build = choice.build
     sizes = f"a download of about {build.download / GB:.1f} GB, {build.disk / GB:.0f} GB on disk while installing"
     reason = f" ({choice.reason})" if choice.reason else ""
-    return f"PyTorch for {build.title}{reason} and the other libraries: {sizes}, in {folder or environments_folder()}."
+    return f"Will be installed: PyTorch for {build.title}{reason} and the other libraries: {sizes}, in {folder or environments_folder()}."

@@ -8,6 +8,7 @@ tells how far a download is. Standard library only; never imported by the worker
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -213,7 +214,12 @@ class Installer:
         return run_logged(command, self._variables(), self.log, on_line, show)
 
     def _variables(self) -> dict[str, str]:
-        return {**installer_environment(), **self.network.variables()}
+        variables = {**installer_environment(), **self.network.variables()}
+        if self.wheels is None:
+            return variables
+        # From the folder and from nowhere else: pip's settings may name further places, on the network among them.
+        kept = {name: value for name, value in variables.items() if not name.upper().startswith("PIP_")}
+        return {**kept, "PIP_CONFIG_FILE": os.devnull}
 
     def _ticker(self, step: str, text: str) -> Callable[[], None]:
         return lambda: self.progress(Step(SHARES[step][0], text))

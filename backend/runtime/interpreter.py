@@ -88,7 +88,7 @@ def _managed_interpreter() -> Interpreter | None:
         return None
     folder = managed_environment()
     if state is EnvironmentState.OUTDATED:
-        raise BackendMissingError(f"The environment in “{folder}” belongs to another version of the toolbox: run the tool {INSTALL_TOOL}.")
+        raise BackendMissingError(f"The environment in “{folder}” is that of another version: run the tool {INSTALL_TOOL}.")
     fault = find_fault()  # its base Python may have been removed or replaced since
     if fault:
         raise BackendMissingError(f"The environment in “{folder}” is broken, {fault}: run the tool {INSTALL_TOOL}.")

@@ -4,8 +4,10 @@
 import deep_learning_toolbox
 import pytest
 from qgis.core import QgsApplication
+from qgis.gui import QgsMessageBar
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
-from qgis.PyQt.QtWidgets import QAction, QMainWindow, QToolBar
+from qgis.PyQt.QtWidgets import QAction, QMainWindow, QPushButton, QToolBar
+from qgis_helpers import refusal
 
 MENU = "Deep Learning Toolbox"
 
@@ -16,6 +18,11 @@ class Interface:
     def __init__(self):
         self.window = QMainWindow()
         self.raster_menu = {}
+
+        self.message_bar = QgsMessageBar()
+
+    def messageBar(self):  # noqa: N802
+        return self.message_bar
 
     def mainWindow(self):  # noqa: N802 - QGIS's spelling, as below
         return self.window
@@ -57,8 +64,7 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
         "Export training data…",
         "Train deep learning model…",
         "Classify pixels using deep learning…",
-        "Check set-up…",
-        "Install deep learning libraries…",
+        "Set up…",
     ]
     assert not any(action.icon().isNull() for action in actions)
 
@@ -84,8 +90,22 @@ def test_action_opens_the_dialog_of_its_tool(interface, monkeypatch):
     assert opened == ["deeplearning:trainmodel"]
 
 
+def test_a_tool_that_finds_no_worker_offers_the_set_up_in_the_message_bar(interface, folder, scene, monkeypatch):
+    monkeypatch.delenv("DEEP_LEARNING_TOOLBOX_PYTHON")
+    monkeypatch.setenv("DEEP_LEARNING_TOOLBOX_HOME", str(folder / "home"))
+    (folder / "m.dlpk").touch()
+    told = refusal("classifypixels", INPUT=scene, MODEL=folder / "m.dlpk", OUTPUT=folder / "map.tif")
+    assert "libraries are not installed: run the tool" in told
+    QCoreApplication.processEvents()
+    (button,) = interface.message_bar.currentItem().findChildren(QPushButton)
+    assert button.text() == "Set up…"
+    assert interface.plugin.actions._setup is None  # nothing opens by itself
+    button.click()
+    assert interface.plugin.actions._setup.isVisible()
+
+
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):
-    assert len(children(interface.window, QAction)) == 5
+    assert len(children(interface.window, QAction)) == 4
     interface.plugin.unload()
     assert interface.raster_menu[MENU] == []
     assert children(interface.window, QAction) == []

@@ -2,7 +2,8 @@
 """installbackend: the environment is complete or absent. Nothing is downloaded here; `make test` itself builds one."""
 
 import pytest
-from qgis.core import QgsProcessingException
+from deep_learning_toolbox.backend.runtime.interpreter import SETTING
+from qgis.core import QgsProcessingException, QgsSettings
 from qgis_helpers import Log, refusal, run
 
 
@@ -18,8 +19,9 @@ def test_folder_without_the_wheels_is_refused_with_the_log_and_leaves_no_environ
     (folder / "wheels").mkdir()
     message = refusal("installbackend", WHEELS=folder / "wheels", DEVICE="cpu")
     assert "The libraries cannot be installed" in message
+    assert "the folder of wheels has no torch" in message
     assert str(home / "logs" / "install.log") in message
-    assert not (home / "environment").exists()
+    assert list((home / "environments").glob("*")) == []
 
 
 def test_folder_of_wheels_that_is_not_there_is_refused(home, folder):
@@ -35,6 +37,49 @@ def test_cancelled_installation_leaves_no_environment(home, folder):
     (folder / "wheels").mkdir()
     log = Log()
     log.cancel()
-    with pytest.raises(QgsProcessingException, match="installation was cancelled"):
+    with pytest.raises(QgsProcessingException, match="installation was cancelled; what was there before is unchanged"):
         run("installbackend", log, WHEELS=folder / "wheels")
-    assert not (home / "environment").exists()
+    assert list((home / "environments").glob("*")) == []
+
+
+def test_what_is_there_and_what_will_come_is_said_first(home, folder):
+    (folder / "wheels").mkdir()
+    log = Log()
+    with pytest.raises(QgsProcessingException):
+        run("installbackend", log, WHEELS=folder / "wheels", DEVICE="cpu")
+    told = "\n".join(log.infos)
+    assert f"Home folder: {home}" in told
+    assert "Environment: not installed" in told
+    assert "PyTorch for CPU (the device CPU was asked for) and the other libraries: a download of about 0.4 GB" in told
+
+
+def test_python_with_everything_can_be_used_as_it_is_and_is_remembered(home, worker_python):
+    outputs = run("installbackend", Log(), ACTION="use", PYTHON=worker_python)
+    assert outputs["PYTHON"] == str(worker_python)
+    assert outputs["SUMMARY"].startswith("Ready")
+    assert QgsSettings().value(SETTING) == str(worker_python)
+    assert run("checksetup", Log())["READY"] is True
+    QgsSettings().remove(SETTING)
+    assert run("checksetup", Log())["READY"] is False
+
+
+def test_python_that_lacks_the_libraries_is_not_taken(home):
+    message = refusal("installbackend", ACTION="use", PYTHON="/usr/bin/python3")
+    assert "parameter PYTHON cannot be used" in message
+    assert "lacks" in message
+    assert not QgsSettings().contains(SETTING)
+
+
+def test_python_to_use_has_to_be_named(home):
+    assert "name it in the parameter Python" in refusal("installbackend", ACTION="use")
+
+
+def test_unknown_encoder_is_refused_before_anything_runs(home):
+    assert "resnet99 cannot be fetched; choose among" in refusal("installbackend", ENCODERS="resnet99")
+    assert not home.exists()
+
+
+def test_environment_is_removed(home):
+    (home / "environments" / "environment-1").mkdir(parents=True)
+    assert run("installbackend", Log(), ACTION="remove")["PYTHON"] == ""
+    assert list((home / "environments").glob("*")) == []

@@ -13,8 +13,8 @@ from qgis.core import (
 )
 
 FROZEN = {
-    "checksetup": ({"OUTPUT_HTML"}, {"OUTPUT_HTML", "DEVICE", "TORCH_VERSION", "READY"}),
-    "installbackend": ({"WHEELS", "DEVICE", "PYTHON"}, {"PYTHON", "DEVICE"}),
+    "checksetup": ({"OUTPUT_HTML"}, {"OUTPUT_HTML", "DEVICE", "TORCH_VERSION", "READY", "SUMMARY"}),
+    "installbackend": ({"ACTION", "FOLDER", "WHEELS", "DEVICE", "PYTHON", "ENCODERS"}, {"PYTHON", "DEVICE", "SUMMARY"}),
     "exporttrainingdata": (
         {
             "INPUT", "LABELS", "LABEL_RASTER", "CLASS_VALUE_FIELD", "CLASS_NAME_FIELD", "BANDS", "CHIP_FORMAT", "METADATA_FORMAT",

@@ -97,7 +97,7 @@ def test_an_interpreter_that_fails_is_reported_with_its_last_words(tmp_path):
 
 def test_an_environment_of_an_older_version_asks_for_the_install_tool(managed, make_python):
     managed(requirements="another")
-    with pytest.raises(ToolboxError, match=r"another version of the toolbox: run the tool .*deeplearning:installbackend"):
+    with pytest.raises(ToolboxError, match=r"is that of another version: run the tool .*deeplearning:installbackend"):
         find_interpreter(None, str(make_python()))
 
 

@@ -3,7 +3,7 @@
 
 Runs in QGIS or a shell, never inside a training, which works without any network. The files are those that timm names for these
 networks (its release files, Apache-2.0). Each carries the first eight digits of its SHA-256 in its name, which is what is compared;
-what is in it is read as tensors only, later, by `weights`. Standard library only.
+what is in it is read later, by `models.weights`, as tensors only. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import hashlib
 import http.client
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Callable
 
 from ..errors import ToolboxError
-from ..runtime.network import Network
-from .catalogue import ENCODERS
+from .network import Network
 
 _RELEASES = "https://github.com/huggingface/pytorch-image-models/releases/download"
 IMAGENET_FILES = {
@@ -42,14 +42,15 @@ def parse_encoders(text: str) -> list[str]:
     """The encoders in a list such as ``resnet34;resnet50``.
 
     Raises:
-        ToolboxError: A name is unknown, or no address of its weights is known.
+        ToolboxError: No address is known for a name.
     """
     names = [name.strip() for name in re.split(r"[;,\s]+", text) if name.strip()]
     unknown = [name for name in names if name not in IMAGENET_FILES]
     if unknown:
-        known = [name for name in unknown if name in ENCODERS]
-        hint = f" (the weights of {', '.join(known)} have to be given to the training as WEIGHTS_FILE)" if known else ""
-        raise ToolboxError(f"ENCODERS: {', '.join(unknown)} cannot be fetched{hint}; choose among {', '.join(IMAGENET_FILES)}.")
+        raise ToolboxError(
+            f"ENCODERS: {', '.join(unknown)} cannot be fetched; choose among {', '.join(IMAGENET_FILES)}, or give the weights of "
+            "other backbones to the training as WEIGHTS_FILE."
+        )
     return names
 
 
