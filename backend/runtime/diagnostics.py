@@ -6,6 +6,7 @@ Starts nvidia-smi and reads small files; nothing heavy. Standard library only; p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -34,7 +35,7 @@ def diagnose(network: str | None = None, graphics: Graphics | None = None) -> di
     graphics = find_graphics() if graphics is None else graphics
     rows = {
         "Deep Learning Toolbox": __version__,
-        "System": f"{platform.platform()}, {os.cpu_count()} processor threads",
+        "System": f"{_name_system()}, {platform.machine()}, {os.cpu_count()} processor threads",
         "QGIS's Python": f"{platform.python_version()} ({sys.executable or 'embedded'})",
         "Graphics": graphics.describe(),
         "Home folder": str(home_folder()),
@@ -74,4 +75,14 @@ def describe_plan(choice: Choice, folder: Path | None = None) -> str:
     build = choice.build
     sizes = f"a download of about {build.download / GB:.1f} GB, {build.disk / GB:.0f} GB on disk while installing"
     reason = f" ({choice.reason})" if choice.reason else ""
-    return f"Will be installed: PyTorch for {build.title}{reason} and the other libraries: {sizes}, in {folder or environments_folder()}."
+    place = folder or environments_folder()
+    return f"Will be installed: PyTorch for {build.title}{reason} and the other libraries: {sizes}, in {place}."
+
+
+def _name_system() -> str:
+    """The operating system as people know it, e.g. ``Debian GNU/Linux 12 (bookworm)``."""
+    release = getattr(platform, "freedesktop_os_release", None)  # since Python 3.10
+    if sys.platform == "linux" and release is not None:
+        with contextlib.suppress(OSError):  # a system without that file
+            return str(release().get("PRETTY_NAME", "Linux"))
+    return platform.platform(aliased=True, terse=True)
