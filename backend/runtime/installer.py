@@ -194,7 +194,7 @@ class Installer:
     def _has_own_index(self) -> bool:
         """Whether the user has told pip to use an index of their own, which then is the only one to be asked."""
         command = [str(self.python), "-I", "-m", "pip", "config", "list"]
-        done = subprocess.run(command, env=self._variables(), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=self._variables(self.python), capture_output=True, text=True, check=False)
         keys = [line.partition("=")[0].rpartition(".")[2] for line in done.stdout.splitlines()]
         return "index-url" in keys or "no-index" in keys
 
@@ -211,10 +211,10 @@ class Installer:
         return self._run([str(python or self.python), "-I", "-m", "pip", *arguments, *options, *offline], show, on_line)
 
     def _run(self, command: list[str], show: Callable[[], None], on_line: Callable[[str], None] = lambda line: None) -> Outcome:
-        return run_logged(command, self._variables(), self.log, on_line, show)
+        return run_logged(command, self._variables(Path(command[0])), self.log, on_line, show)
 
-    def _variables(self) -> dict[str, str]:
-        variables = {**installer_environment(), **self.network.variables()}
+    def _variables(self, python: Path) -> dict[str, str]:
+        variables = {**installer_environment(python), **self.network.variables()}
         if self.wheels is None:
             return variables
         # From the folder and from nowhere else: pip's settings may name further places, on the network among them.

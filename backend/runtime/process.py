@@ -35,8 +35,14 @@ _FORCED = {
     "MPLBACKEND": "Agg",  # charts go to files; there may be no display
     "GDAL_VRT_ENABLE_PYTHON": "NO",  # a VRT may carry Python code; data is never run
 }
-# What pip and venv must not inherit; they do need the user's index, certificate and proxy settings.
-_DROPPED_PREFIXES = ("PYTHON", "CONDA", "VIRTUAL_ENV", "GDAL", "PROJ", "QGIS", "QT_", "LD_", "DYLD_")
+# What pip and venv must not inherit.
+_DROPPED_PREFIXES = ("PYTHON", "CONDA", "VIRTUAL_ENV", "GDAL", "PROJ", "QGIS", "QT_", "LD_", "DYLD_", "PIP_")
+# Of pip's own variables only those about where packages come from: others, such as PIP_TARGET, would put them elsewhere.
+_PIP_NAMES = """
+    INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS TRUSTED_HOST PROXY CERT CLIENT_CERT DEFAULT_TIMEOUT TIMEOUT RETRIES RESUME_RETRIES
+    CONFIG_FILE KEYRING_PROVIDER
+"""
+_PIP_ALLOWED = frozenset(f"PIP_{name}" for name in _PIP_NAMES.split())
 _CUDA_DRIVER = "libcuda.so.1"
 
 
@@ -56,10 +62,21 @@ def child_environment(python: Path, source: Mapping[str, str] | None = None) -> 
     return {**kept, **_FORCED, HOME_VARIABLE: str(home_folder()), "PATH": _search_path(python, source)}
 
 
-def installer_environment(source: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Environment variables for pip and venv: the caller's, PIP_* and proxies included, without what bends a Python."""
+def installer_environment(python: Path, source: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment variables for pip and venv: the caller's, without what bends a Python or leads packages elsewhere.
+
+    Args:
+        python: The interpreter that will run; its folders lead PATH, which QGIS's libraries are not on.
+        source: The caller's variables; those of this process by default.
+    """
     source = os.environ if source is None else source
-    return {name: value for name, value in source.items() if not name.upper().startswith(_DROPPED_PREFIXES)}
+    kept = {
+        name: value
+        for name, value in source.items()
+        if name.upper() in _PIP_ALLOWED or not name.upper().startswith(_DROPPED_PREFIXES)
+    }
+    # The last two are stronger than the same in a settings file of pip.
+    return {**kept, "PATH": _search_path(python, source), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 
 
 def start_process(command: list[str], environment: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:

@@ -69,10 +69,13 @@ def test_folders_of_the_nvidia_driver_stay_on_the_library_path(tmp_path):
 
 
 def test_pip_keeps_the_users_settings_but_not_those_of_a_python():
-    environment = installer_environment(QGIS_LIKE)
+    environment = installer_environment(Path("/opt/my python/bin/python3"), {**QGIS_LIKE, "PIP_TARGET": "/t", "PIP_USER": "1"})
     assert environment["PIP_INDEX_URL"] == "index"
     assert environment["https_proxy"] == "proxy:1"
-    assert environment["PATH"] == QGIS_LIKE["PATH"]
+    assert environment["PATH"].startswith("/opt/my python/bin:")
+    assert "/opt/qgis" not in environment["PATH"]
+    assert environment["PIP_USER"] == "0"
+    assert "PIP_TARGET" not in environment
     assert not {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "GDAL_DATA"} & set(environment)
 
 
