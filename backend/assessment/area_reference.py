@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,9 @@ class BurnedReference:
         info: The map.
         values: Class value by code.
         is_rest_background: What lies outside of the features is class 0.
+
+    Attributes:
+        feature_values: True class value of each feature.
     """
 
     def __init__(self, path: Path, info: RasterInfo, values: Mapping[int, int], is_rest_background: bool) -> None:
@@ -37,7 +40,6 @@ class BurnedReference:
         for code, value in values.items():
             self._table[code] = value
         self._table[0] = 0 if is_rest_background else NOTHING
-        #: True class value of each feature.
         self.feature_values = self._table[self._labels.values]
 
     def burn(self, strip: Strip) -> tuple[Classes, NDArray[np.uint32]]:
@@ -105,6 +107,10 @@ class AreaReference:
         self.second_pairs.update(other, truth)
         self.disagreement.add(one == truth, other == truth)
 
-    def values(self) -> Iterator[int]:
+    def values(self) -> set[int]:
         """The class values of the reference that occur."""
-        return iter({second for _, second in self.pairs.pairs if second != NOTHING})
+        return {second for _, second in self.pairs.pairs if second != NOTHING}
+
+    def second_values(self) -> set[int]:
+        """The class values of the second map where it was compared; empty without one."""
+        return {first for first, _ in self.second_pairs.pairs}

@@ -8,7 +8,7 @@ out in blocks. Every pixel of a class has the same chance (simple random samplin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +29,20 @@ class Pixel(NamedTuple):
     value: int
 
 
-def count_classes(strips: Iterable[NDArray[np.uint16]]) -> Iterator[dict[int, int]]:
-    """Pixels of each class value in the strips so far, after each strip."""
-    counts = np.zeros(NOTHING + 1, np.int64)
-    for values in strips:
-        counts += np.bincount(values.reshape(-1), minlength=counts.size)
-        yield {int(value): int(counts[value]) for value in np.flatnonzero(counts) if value != NOTHING}
+class ClassCounter:
+    """Counts the pixels of each class value, strip by strip."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(NOTHING + 1, np.int64)
+
+    def add(self, values: NDArray[np.uint16]) -> None:
+        """Adds a strip (rows, columns)."""
+        self._counts += np.bincount(values.reshape(-1), minlength=self._counts.size)
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Pixels of each class value that occurs."""
+        return {int(value): int(self._counts[value]) for value in np.flatnonzero(self._counts) if value != NOTHING}
 
 
 class PixelDraw:
@@ -47,7 +55,9 @@ class PixelDraw:
         generator: Source of the random numbers.
     """
 
-    def __init__(self, sizes: Mapping[int, int], points: Mapping[int, int], has_distance: bool, generator: np.random.Generator) -> None:
+    def __init__(
+        self, sizes: Mapping[int, int], points: Mapping[int, int], has_distance: bool, generator: np.random.Generator
+    ) -> None:
         self._ranks: dict[int, NDArray[np.int64]] = {}
         self._order: dict[int, NDArray[np.int64]] = {}
         self._passed = dict.fromkeys(points, 0)

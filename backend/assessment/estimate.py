@@ -49,6 +49,7 @@ class StratifiedSample:
         left_out: Values of the strata without a unit that have pixels.
         lonely: Values of the strata with one unit only: no variance can be had from it.
         covered: Share of the population's pixels that the strata with units make up.
+        sizes: As given.
 
     Raises:
         ValueError: A unit is in a stratum without a size, or there is no unit.
@@ -61,6 +62,7 @@ class StratifiedSample:
         unknown = [int(value) for value in values if sizes.get(int(value), 0) <= 0]
         if unknown:
             raise ValueError(f"the strata {unknown} have units but no size")
+        self.sizes = dict(sizes)
         self.values = tuple(values.tolist())
         self._counts = counts.astype(float)
         pixels = np.array([sizes[value] for value in self.values], float)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Class rasters read in strips as class values, on the grid of the map that is assessed.
 
-A strip is a window of full width. Its values are uint16, `NOTHING` where the raster has no data or does not reach. Strips are read one
-ahead in a thread of their own, so that reading and counting go on at the same time. Memory: two strips per raster, whatever its height.
+A strip is a window of full width. Its values are uint16, `NOTHING` where the raster has no data or does not reach. Strips are read
+one ahead in threads, so that reading and counting go on at the same time. Memory: two strips per raster, whatever its height.
 """
 
 from __future__ import annotations

@@ -91,6 +91,6 @@ class OutputFiles:
                 target.replace(source)
             fault = f"{failure.strerror}: {Path(failure.filename or '').name}"
             raise ToolboxError(
-                f"The result cannot be moved to its place ({fault}); the previous files are unchanged. Close programs that use them, or "
-                "choose another name, then run again."
+                f"The result cannot be moved to its place ({fault}); the previous files are unchanged. Close programs that use them, "
+                "or choose another name, then run again."
             ) from failure

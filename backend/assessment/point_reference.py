@@ -34,12 +34,13 @@ class PointReference:
         path: GeoPackage with the fields ``value``, ``stratum`` and ``stratum_pixels`` (−1 where unknown).
         info: The map.
         values: Class value by code.
+        ignored: Class values that mean "no answer".
         rasters: Number of rasters in a strip: the map, and the second map if there is one.
     """
 
     kind = "points"
 
-    def __init__(self, path: Path, info: RasterInfo, values: Mapping[int, int], rasters: int) -> None:
+    def __init__(self, path: Path, info: RasterInfo, values: Mapping[int, int], ignored: frozenset[int], rasters: int) -> None:
         meta, _, geometry, fields = pyogrio.raw.read(path, layer=LAYER)
         columns = dict(zip(meta["fields"], fields, strict=True))
         points = shapely.from_wkb(geometry)
@@ -51,6 +52,7 @@ class PointReference:
         self._columns, self._rows = np.floor(columns_).astype(np.int64), np.floor(rows).astype(np.int64)
         is_inside = (self._columns >= 0) & (self._columns < info.width) & (self._rows >= 0) & (self._rows < info.height)
         self._inside = is_inside
+        self._answered = ~np.isin(self._reference, list(ignored))
         self._order = np.flatnonzero(is_inside)[np.argsort(self._rows[is_inside], kind="stable")]
         self._found = np.full((rasters, self.x.size), NOTHING, np.uint16)
 
@@ -62,15 +64,25 @@ class PointReference:
         for place in range(len(self._found)):
             self._found[place, mine] = strip.values[place][self._rows[mine] - top, self._columns[mine]]
 
+    def values(self) -> set[int]:
+        """The class values of the points that count."""
+        return set(self._reference[self._answered].tolist())
+
+    def second_values(self) -> set[int]:
+        """The class values of the second map at the points; empty without one."""
+        return {int(value) for values in self._found[1:2] for value in values if value != NOTHING}
+
     def finish(self) -> PointSample:
         """The points that can be compared, once all strips were added; raises ToolboxError when there is none."""
-        known = (self._found != NOTHING).all(axis=0)
-        outside = int((~self._inside).sum())
-        on_nothing = int((self._inside & ~known).sum())
+        on_data = (self._found != NOTHING).all(axis=0)
+        known = on_data & self._answered
+        outside = int((self._answered & ~self._inside).sum())
+        on_nothing = int((self._answered & self._inside & ~on_data).sum())
+        unanswered = int((~self._answered).sum())
         if not known.any():
             raise ToolboxError(
-                f"None of the {self.x.size} reference points can be compared: {outside} lie outside of the map and {on_nothing} where "
-                "it has no data; check both places and coordinate systems."
+                f"None of the {self.x.size} reference points can be compared: {unanswered} have no class, {outside} lie outside of "
+                f"the map and {on_nothing} where it has no data; check both places and coordinate systems, and the class field."
             )
         return PointSample(
             self.x[known],
@@ -82,6 +94,7 @@ class PointReference:
             self._stratum_pixels[known],
             outside,
             on_nothing,
+            unanswered,
         )
 
 
@@ -99,6 +112,7 @@ class PointSample:
         stratum_pixels: Pixels of that class where points were drawn, −1 where unknown.
         outside: Points that lie outside of the map and are left out.
         on_nothing: Points left out because a map has no data there.
+        unanswered: Points left out because they bear no class.
     """
 
     x: NDArray[np.float64]
@@ -110,6 +124,7 @@ class PointSample:
     stratum_pixels: Integers
     outside: int
     on_nothing: int
+    unanswered: int
 
     @property
     def is_designed(self) -> bool:
@@ -141,8 +156,8 @@ class PointSample:
             lost = sorted({int(value) for value in self.strata} - {value for value, size in sizes.items() if size > 0})
             if lost:
                 raise ToolboxError(
-                    f"The points were drawn in the class {lost[0]}, which this map lacks, and do not tell its size (StratumPix): choose "
-                    "the map that they were drawn on as INPUT, or switch AREA_WEIGHTED off."
+                    f"The points were drawn in the class {lost[0]}, which this map lacks, and do not tell its size (StratumPix): "
+                    "choose the map that they were drawn on as INPUT, or switch AREA_WEIGHTED off."
                 )
         if not self.strata_are_classes:
             changed = int((self.strata != self.mapped).sum())

@@ -8,7 +8,6 @@ second pass, shuffle, write. Leaves: a GeoPackage of points at pixel centres wit
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -24,14 +23,14 @@ from ..runtime.disk import checked_writing
 from ..runtime.protocol import Event, info, progress, result, warning
 from .allocation import RANDOM, allocate, expected_margin, read_expected_accuracy, sample_size
 from .classes import ShownClass, read_legend
-from .draw import ALL, Pixel, PixelDraw, count_classes, keep_apart
+from .draw import ALL, ClassCounter, Pixel, PixelDraw, keep_apart
 from .maps import ClassMap, read_strips, strip_windows
 from .output_files import OutputFiles
 from .pairs import NOTHING
 from .settings import PointsSettings
+from .ticker import Ticker
 from .vector_file import categorised_style, write_layer
 
-PROGRESS_SECONDS = 0.3
 UNANSWERED = -1
 FEW_POINTS = 10  # per class, below which its user's accuracy says little
 OPEN_COLOR, DONE_COLOR = (255, 200, 0), (40, 150, 60)
@@ -86,15 +85,13 @@ def draw_points(settings: PointsSettings, job_id: str) -> Iterator[Event]:
 def _count(raster: RasterInfo, source: MaskedMap) -> Generator[Event, None, dict[int, int]]:
     """Pixels of each class; raises ToolboxError when there are none."""
     windows = strip_windows(raster)
-    sizes: dict[int, int] = {}
-    told = 0.0
-    for done, sizes in enumerate(count_classes(strip.values[0] for strip in read_strips(windows, [source])), start=1):  # noqa: B020
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
-            yield progress(0.5 * done / len(windows), "counting the pixels of each class")
-    if not sizes:
+    counter, ticker = ClassCounter(), Ticker(0.0, 0.5, "counting the pixels of each class")
+    for done, strip in enumerate(read_strips(windows, [source]), start=1):
+        counter.add(strip.values[0])
+        yield from ticker.tell(done / len(windows))
+    if not counter.sizes:
         raise ToolboxError("The raster has no pixel with a class where points may be drawn; check its nodata value and MASK.")
-    return sizes
+    return counter.sizes
 
 
 def _plan(settings: PointsSettings, sizes: dict[int, int], legend: dict[int, ShownClass]) -> Generator[Event, None, dict[int, int]]:
@@ -129,12 +126,10 @@ def _draw(
     strata = {ALL: sum(sizes.values())} if ALL in points else sizes
     draw = PixelDraw(strata, points, settings.min_distance > 0, generator)
     windows = strip_windows(raster)
-    told = 0.0
+    ticker = Ticker(0.5, 1.0, "looking up the drawn pixels")
     for done, strip in enumerate(read_strips(windows, [source]), start=1):
         draw.add(int(strip.window.row_off), strip.values[0])
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
-            yield progress(0.5 + 0.5 * done / len(windows), "looking up the drawn pixels")
+        yield from ticker.tell(done / len(windows))
     pixels = draw.pixels()
     return keep_apart(pixels, points, settings.min_distance, raster.cell_size) if settings.min_distance > 0 else pixels
 
