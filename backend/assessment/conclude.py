@@ -166,8 +166,8 @@ def _compare_areas(area: AreaReference, values: Sequence[int]) -> Comparison:
 
 def _note_classes(findings: Findings, classes: Sequence[ShownClass], names: Mapping[int, str]) -> list[str]:
     """Classes that only one side has."""
-    only_reference = [entry.name for entry in classes if entry.value not in findings.legend]
-    only_map = [entry.name for entry in classes if entry.value not in names]
+    only_reference = [entry.name for entry in classes if entry.value in names and entry.value not in findings.legend]
+    only_map = [entry.name for entry in classes if entry.value in findings.legend and entry.value not in names]
     notes = []
     if only_reference:
         notes.append(f"The map lacks classes of the reference: {', '.join(only_reference)}. All that is of these counts as wrong.")

@@ -31,7 +31,7 @@ class PointReference:
     """Collects what the rasters of each strip say at the points.
 
     Args:
-        path: GeoPackage with the fields ``value``, ``stratum`` and ``stratum_pixels`` (−1 where unknown).
+        path: GeoPackage with the fields ``value``, ``stratum`` (−1 where unknown) and ``stratum_pixels`` (a text).
         info: The map.
         values: Class value by code.
         ignored: Class values that mean "no answer".
@@ -47,7 +47,8 @@ class PointReference:
         self.x, self.y = shapely.get_x(points), shapely.get_y(points)
         self._reference = np.array([values[int(code)] for code in columns["value"]], np.int64)
         self._strata = np.asarray(columns["stratum"], np.int64)
-        self._stratum_pixels = np.asarray(columns["stratum_pixels"], np.int64)
+        # A text, blank where unknown: it holds numbers of any length in every version of QGIS.
+        self._stratum_pixels = np.array([int(pixels or NO_STRATUM) for pixels in columns["stratum_pixels"]], np.int64)
         columns_, rows = ~info.transform * (self.x, self.y)
         self._columns, self._rows = np.floor(columns_).astype(np.int64), np.floor(rows).astype(np.int64)
         is_inside = (self._columns >= 0) & (self._columns < info.width) & (self._rows >= 0) & (self._rows < info.height)

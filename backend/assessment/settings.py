@@ -72,7 +72,7 @@ class AssessSettings:
         raster: GDAL source of the class raster.
         output: Table to write (.gpkg).
         reference: GeoPackage with the layer ``labels``: points, or polygons and lines, with the field ``value`` (a code of
-            `reference_classes`) and, for points, ``stratum`` and ``stratum_pixels``; coordinates of the raster.
+            `reference_classes`) and, for points, ``stratum`` and ``stratum_pixels``; in coordinates of the raster.
         reference_classes: ``code``, ``value`` (None where only the name is known) and ``name`` of each class of `reference`.
         reference_raster: GDAL source of a class raster with the truth. Either this or `reference`.
         second_raster: GDAL source of another map, to be compared with the first; None = none.

@@ -82,7 +82,7 @@ def test_ratio_estimator_is_the_papers_formula_for_any_matrix(rows, pixels):
     counts = np.array(rows) + 2 * np.eye(3, dtype=int)  # at least two points in every stratum
     classes = (4, 7, 9)
     mapped, reference = units(counts, classes)
-    estimates = estimate_map(StratifiedSample(mapped, dict(zip(classes, pixels))), mapped, reference, classes, True)
+    estimates = estimate_map(StratifiedSample(mapped, dict(zip(classes, pixels, strict=True))), mapped, reference, classes, True)
     weights = np.array(pixels) / sum(pixels)
     users = np.diagonal(counts) / counts.sum(axis=1)
     assert estimates.overall.value == pytest.approx((weights * users).sum())
