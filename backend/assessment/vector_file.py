@@ -41,6 +41,8 @@ def write_layer(
         crs=crs_wkt,
         layer=path.stem,
         driver="GPKG",
+        # The GDAL of older QGIS warns of GeoPackages newer than itself.
+        dataset_options={"VERSION": "1.2"},
     )
 
 
