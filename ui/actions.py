@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
+from qgis.core import QgsProject
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtCore import QCoreApplication, Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QToolBar, QWidget
 
 from ..algorithms.base import icon_path
 from ..algorithms.provider import DeepLearningProvider
+
+if TYPE_CHECKING:
+    from .review_dock import ReviewDock
 
 MENU = "Deep Learning Toolbox"
 # Algorithm, icon, whether it also stands in the toolbar.
@@ -19,6 +24,8 @@ ENTRIES = (
     ("exporttrainingdata", "export.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),
+    ("accuracypoints", "points.svg", False),
+    ("assessaccuracy", "assess.svg", False),
     ("checksetup", "setup.svg", True),
     ("installbackend", "install.svg", False),
 )
@@ -33,6 +40,7 @@ class ToolboxActions:
         self._toolbar: QToolBar = iface.addToolBar(MENU)
         self._toolbar.setObjectName("DeepLearningToolbox")  # QGIS restores its place by this name
         self._actions: list[QAction] = []
+        self._review: ReviewDock | None = None
         names = {algorithm.name(): algorithm.displayName() for algorithm in DeepLearningProvider.tools()}
         for name, icon, in_toolbar in ENTRIES:
             action = QAction(QIcon(icon_path(icon)), f"{names[name]}…", iface.mainWindow())
@@ -42,6 +50,29 @@ class ToolboxActions:
             if in_toolbar:
                 self._toolbar.addAction(action)
             self._actions.append(action)
+
+        self._add_review()
+
+    def _add_review(self) -> None:
+        """The entry of the review dock, which belongs between the points and the assessment."""
+        text = QCoreApplication.translate("DeepLearningToolbox", "Review accuracy points…")
+        action = QAction(QIcon(icon_path("review.svg")), text, self._iface.mainWindow())
+        action.setObjectName("deep_learning_toolbox_review")
+        action.triggered.connect(self.open_review)
+        self._iface.addPluginToRasterMenu(MENU, action)
+        self._actions.append(action)
+
+    def open_review(self, _checked: bool = False) -> None:
+        """Shows the review dock; it is made when it is first asked for."""
+        if self._review is None:
+            from .review import Review
+            from .review_dock import ReviewDock
+
+            self._review = ReviewDock(self._iface.mainWindow())
+            Review(self._review, self._iface.mapCanvas(), self._iface.messageBar(), QgsProject.instance())
+            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._review)
+        self._review.show()
+        self._review.raise_()
 
     def open_dialog(self, algorithm_id: str, _checked: bool = False) -> None:
         """Opens the dialog of a tool beside the main window; the message bar tells when Processing is switched off."""
@@ -62,6 +93,11 @@ class ToolboxActions:
         for dialog in list(self._dialogs):
             dialog.close()
         self._dialogs.clear()
+        if self._review is not None:
+            self._review.close()
+            self._iface.removeDockWidget(self._review)
+            self._review.deleteLater()
+            self._review = None
         for action in reversed(self._actions):
             self._toolbar.removeAction(action)
             self._iface.removePluginRasterMenu(MENU, action)

@@ -33,7 +33,14 @@ from .vector_file import categorised_style, write_layer
 
 UNANSWERED = -1
 FEW_POINTS = 10  # per class, below which its user's accuracy says little
-OPEN_COLOR, DONE_COLOR = (255, 200, 0), (40, 150, 60)
+# The words that the review dock writes.
+STATUS_COLORS = {
+    "open": (255, 200, 0),
+    "skipped": (150, 150, 150),
+    "answered": (40, 150, 60),
+    "disputed": (214, 39, 40),
+    "decided": (31, 119, 180),
+}
 
 
 class MaskedMap:
@@ -172,8 +179,7 @@ def _write(path: Path, settings: PointsSettings, raster: RasterInfo, pixels: Seq
         "StratumPix": np.array([sizes[pixel.value] for pixel in pixels], np.int64),
         "Status": np.full(count, "open", object),
         "Comment": np.full(count, None, object),
-        "Reviewer": np.full(count, None, object),
     }
     write_layer(path, fields, shapely.points(x, y if settings.has_georeference else -y), "Point", raster.crs_wkt)
-    categories = [("open", "open", OPEN_COLOR), ("skipped", "skipped", (150, 150, 150)), ("answered", "answered", DONE_COLOR)]
+    categories = [(status, status, color) for status, color in STATUS_COLORS.items()]
     path.with_suffix(".qml").write_bytes(categorised_style("Status", categories, "Point"))

@@ -120,8 +120,10 @@ def test_loaded_points_are_coloured_by_their_progress_not_by_class(classified, f
     (layer,) = QgsProject.instance().mapLayers().values()
     assert isinstance(layer.renderer(), QgsCategorizedSymbolRenderer)
     assert layer.renderer().classAttribute() == "Status"
-    assert [category.value() for category in layer.renderer().categories()] == ["open", "skipped", "answered"]
-    assert len({category.symbol().color().name() for category in layer.renderer().categories()}) == 3
+    assert [category.value() for category in layer.renderer().categories()] == [
+        "open", "skipped", "answered", "disputed", "decided",
+    ]  # fmt: skip
+    assert len({category.symbol().color().name() for category in layer.renderer().categories()}) == 5
     QgsProject.instance().clear()
 
 

@@ -4,8 +4,9 @@
 import deep_learning_toolbox
 import pytest
 from qgis.core import QgsApplication
+from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
-from qgis.PyQt.QtWidgets import QAction, QMainWindow, QToolBar
+from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMainWindow, QToolBar
 
 MENU = "Deep Learning Toolbox"
 
@@ -15,6 +16,8 @@ class Interface:
 
     def __init__(self):
         self.window = QMainWindow()
+        self.canvas = QgsMapCanvas(self.window)
+        self.messages = QgsMessageBar(self.window)
         self.raster_menu = {}
 
     def mainWindow(self):  # noqa: N802 - QGIS's spelling, as below
@@ -27,6 +30,18 @@ class Interface:
 
     def addPluginToRasterMenu(self, menu, action):  # noqa: N802
         self.raster_menu.setdefault(menu, []).append(action)
+
+    def mapCanvas(self):  # noqa: N802
+        return self.canvas
+
+    def messageBar(self):  # noqa: N802
+        return self.messages
+
+    def addDockWidget(self, area, dock):  # noqa: N802
+        self.window.addDockWidget(area, dock)
+
+    def removeDockWidget(self, dock):  # noqa: N802
+        self.window.removeDockWidget(dock)
 
     def removePluginRasterMenu(self, menu, action):  # noqa: N802
         self.raster_menu[menu].remove(action)
@@ -57,8 +72,11 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
         "Export training data…",
         "Train deep learning model…",
         "Classify pixels using deep learning…",
+        "Create accuracy assessment points…",
+        "Assess accuracy…",
         "Check set-up…",
         "Install deep learning libraries…",
+        "Review accuracy points…",
     ]
     assert not any(action.icon().isNull() for action in actions)
 
@@ -84,8 +102,17 @@ def test_action_opens_the_dialog_of_its_tool(interface, monkeypatch):
     assert opened == ["deeplearning:trainmodel"]
 
 
+def test_review_opens_one_dock_that_unloading_takes_away(interface):
+    action = interface.raster_menu[MENU][-1]
+    action.trigger()
+    action.trigger()
+    assert children(interface.window, QDockWidget) == ["DeepLearningToolboxReview"]
+    interface.plugin.unload()
+    assert children(interface.window, QDockWidget) == []
+
+
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):
-    assert len(children(interface.window, QAction)) == 5
+    assert len(children(interface.window, QAction)) == 8
     interface.plugin.unload()
     assert interface.raster_menu[MENU] == []
     assert children(interface.window, QAction) == []
