@@ -7,6 +7,9 @@ review the rasters that show classes are hidden, and shown again at the end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from qgis.core import (
     QgsApplication,
     QgsCoordinateTransform,
@@ -20,12 +23,7 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas, QgsMessageBar, QgsRubberBand, QgsVertexMarker
 from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtGui import QColor, QKeySequence
-from qgis.PyQt.QtWidgets import QWidget
-
-try:  # Qt 6 has moved it
-    from qgis.PyQt.QtGui import QShortcut
-except ImportError:
-    from qgis.PyQt.QtWidgets import QShortcut
+from qgis.PyQt.QtWidgets import QAction, QWidget
 
 from ..backend.errors import ToolboxError
 from .review_classes import ReviewClass, classes_of_raster, list_classes
@@ -51,7 +49,7 @@ class Review(QObject):
         self._dock, self._canvas, self._messages, self._project = dock, canvas, messages, project
         self.session: ReviewSession | None = None
         self._classes: list[ReviewClass] = []
-        self._shortcuts: list[QShortcut] = []
+        self._keys: list[tuple[QWidget, QAction]] = []
         self._marks: list[QgsVertexMarker | QgsRubberBand] = []
         self._hidden: list[str] = []
         if not dock.reviewer.text():
@@ -95,7 +93,7 @@ class Review(QObject):
             self._hide_class_rasters()
         self._dock.show_classes(self._classes)
         self._dock.show_running(True)
-        self._add_shortcuts()
+        self._add_keys()
         if not session.go_to_next_open():
             self._messages.pushInfo(self._dock.windowTitle(), tr("All points are answered."))
         self._show()
@@ -107,10 +105,10 @@ class Review(QObject):
             return
         self.comment(self._dock.comment.text())
         self.session = None
-        for shortcut in self._shortcuts:
-            shortcut.setParent(None)
-            shortcut.deleteLater()
-        self._shortcuts.clear()
+        for widget, action in self._keys:
+            widget.removeAction(action)
+            action.deleteLater()
+        self._keys.clear()
         self._clear_marks()
         root = self._project.layerTreeRoot()
         for layer in filter(None, map(root.findLayer, self._hidden)):
@@ -158,7 +156,7 @@ class Review(QObject):
             session.step(place - session.place)
             self._messages.pushInfo(self._dock.windowTitle(), tr("All points are answered."))
 
-    def _try(self, action: object) -> bool:
+    def _try(self, action: Callable[[ReviewSession], None]) -> bool:
         """Runs an action of the session; a message tells when it fails."""
         try:
             action(self.session)
@@ -254,22 +252,26 @@ class Review(QObject):
                 node.setItemVisibilityChecked(False)
                 self._hidden.append(layer.id())
 
-    def _add_shortcuts(self) -> None:
-        actions = [(entry.key, lambda value=entry.value: self.answer(value)) for entry in self._classes if entry.key]
+    def _add_keys(self) -> None:
+        """Keys that work while canvas or dock, or a part of them, has the focus; text fields keep their letters."""
+        actions: list[tuple[str, Callable[[], None]]] = []
+        actions += [(entry.key, partial(self.answer, entry.value)) for entry in self._classes if entry.key]
         actions += [("S", self.skip), ("B", self.back), ("Backspace", self.back), ("N", self.go_on)]
         actions.append(("C", self._dock.comment.setFocus))
-        for key, action in actions:
+        for key, call in actions:
             for widget in (self._canvas, self._dock):
-                self._shortcuts.append(_make_shortcut(key, widget, action))
+                action = QAction(widget)
+                action.setShortcut(QKeySequence(key))
+                action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                action.triggered.connect(partial(_call, call))
+                widget.addAction(action)
+                self._keys.append((widget, action))
 
     def _forget_removed(self, ids: list[str]) -> None:
         if self.session is not None and self.session.layer.id() in ids:
             self.stop()
 
 
-def _make_shortcut(key: str, widget: QWidget, action: object) -> QShortcut:
-    """A key that works while the widget or a part of it has the focus; text fields in it keep their letters."""
-    shortcut = QShortcut(QKeySequence(key), widget)
-    shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-    shortcut.activated.connect(action)
-    return shortcut
+def _call(function: Callable[[], None], _checked: bool = False) -> None:
+    """Calls a function without what a triggered action hands over."""
+    function()
