@@ -50,11 +50,11 @@ class ToolboxActions:
             if in_toolbar:
                 self._toolbar.addAction(action)
             self._actions.append(action)
-
-        self._add_review()
+            if name == "accuracypoints":
+                self._add_review()
 
     def _add_review(self) -> None:
-        """The entry of the review dock, which belongs between the points and the assessment."""
+        """The entry of the review dock."""
         text = QCoreApplication.translate("DeepLearningToolbox", "Review accuracy points…")
         action = QAction(QIcon(icon_path("review.svg")), text, self._iface.mainWindow())
         action.setObjectName("deep_learning_toolbox_review")
@@ -69,8 +69,9 @@ class ToolboxActions:
             from .review_dock import ReviewDock
 
             self._review = ReviewDock(self._iface.mainWindow())
-            Review(self._review, self._iface.mapCanvas(), self._iface.messageBar(), QgsProject.instance())
+            review = Review(self._review, self._iface.mapCanvas(), self._iface.messageBar(), QgsProject.instance())
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._review)
+            review.suggest()
         self._review.show()
         self._review.raise_()
 

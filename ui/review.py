@@ -14,10 +14,13 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateTransform,
     QgsCsException,
+    QgsMapLayer,
     QgsPalettedRasterRenderer,
+    QgsPointXY,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
+    QgsVectorLayer,
     QgsWkbTypes,
 )
 from qgis.gui import QgsMapCanvas, QgsMessageBar, QgsRubberBand, QgsVertexMarker
@@ -28,9 +31,10 @@ from qgis.PyQt.QtWidgets import QAction, QWidget
 from ..backend.errors import ToolboxError
 from .review_classes import ReviewClass, classes_of_raster, list_classes
 from .review_dock import ReviewDock, tr
-from .review_session import DECIDED, DISPUTED, SKIPPED, PointState, ReviewSession
+from .review_session import DECIDED, DISPUTED, SKIPPED, TRUTH, PointState, ReviewSession
 
-MARK_COLOR, MARK_SIZE, MARK_WIDTH = QColor(230, 57, 70), 18, 3
+MARK_COLOR, HALO_COLOR = QColor(230, 57, 70), QColor(255, 255, 255)
+MARK_SIZE, MARK_WIDTH = 20, 3
 MARGIN = 1.5  # a chip fills two thirds of the canvas
 
 
@@ -63,6 +67,15 @@ class Review(QObject):
         dock.options_changed.connect(self._show)
         dock.closed.connect(self.stop)
         project.layersWillBeRemoved.connect(self._forget_removed)
+
+    def suggest(self) -> None:
+        """Chooses the first points and the first class raster of the project, as long as no review is under way."""
+        if self.session is not None:
+            return
+        layers = [node.layer() for node in self._project.layerTreeRoot().findLayers() if node.layer() is not None]
+        vectors = [layer for layer in layers if isinstance(layer, QgsVectorLayer) and layer.fields().lookupField(TRUTH) >= 0]
+        self._dock.layer.setLayer(next(iter(vectors), self._dock.layer.currentLayer()))
+        self._dock.class_raster.setLayer(next(filter(_shows_classes, layers), None))
 
     def toggle(self) -> None:
         """Begins or ends the review."""
@@ -221,12 +234,7 @@ class Review(QObject):
             # Not setCenter, which does nothing while the canvas has no extent yet; the scale then sets the size.
             self._canvas.setExtent(QgsRectangle.fromCenterAndSize(center, 1, 1))
             self._canvas.zoomScale(self._dock.scale.scale())
-            mark = QgsVertexMarker(self._canvas)
-            mark.setCenter(center)
-            mark.setIconType(QgsVertexMarker.IconType.ICON_BOX)
-            mark.setColor(MARK_COLOR)
-            mark.setIconSize(MARK_SIZE)
-            mark.setPenWidth(MARK_WIDTH)
+            self._mark_point(center)
         else:
             box = geometry.boundingBox()
             box.scale(MARGIN)
@@ -234,9 +242,21 @@ class Review(QObject):
             mark = QgsRubberBand(self._canvas, QgsWkbTypes.GeometryType.LineGeometry)
             mark.setToGeometry(geometry.convertToType(QgsWkbTypes.GeometryType.LineGeometry, True))
             mark.setColor(MARK_COLOR)
+            mark.setSecondaryStrokeColor(HALO_COLOR)
             mark.setWidth(MARK_WIDTH)
-        self._marks.append(mark)
+            self._marks.append(mark)
         self._canvas.refresh()
+
+    def _mark_point(self, center: QgsPointXY) -> None:
+        """A box around the point, bordered so that it stands out from any image."""
+        for color, width in ((HALO_COLOR, MARK_WIDTH + 3), (MARK_COLOR, MARK_WIDTH)):
+            mark = QgsVertexMarker(self._canvas)
+            mark.setCenter(center)
+            mark.setIconType(QgsVertexMarker.IconType.ICON_BOX)
+            mark.setColor(color)
+            mark.setIconSize(MARK_SIZE)
+            mark.setPenWidth(width)
+            self._marks.append(mark)
 
     def _clear_marks(self) -> None:
         for mark in self._marks:
@@ -246,11 +266,9 @@ class Review(QObject):
     def _hide_class_rasters(self) -> None:
         """Hides what would give the class away."""
         for node in self._project.layerTreeRoot().findLayers():
-            layer = node.layer()
-            is_class_raster = isinstance(layer, QgsRasterLayer) and isinstance(layer.renderer(), QgsPalettedRasterRenderer)
-            if is_class_raster and node.itemVisibilityChecked():
+            if _shows_classes(node.layer()) and node.itemVisibilityChecked():
                 node.setItemVisibilityChecked(False)
-                self._hidden.append(layer.id())
+                self._hidden.append(node.layerId())
 
     def _add_keys(self) -> None:
         """Keys that work while canvas or dock, or a part of them, has the focus; text fields keep their letters."""
@@ -270,6 +288,10 @@ class Review(QObject):
     def _forget_removed(self, ids: list[str]) -> None:
         if self.session is not None and self.session.layer.id() in ids:
             self.stop()
+
+
+def _shows_classes(layer: QgsMapLayer | None) -> bool:
+    return isinstance(layer, QgsRasterLayer) and isinstance(layer.renderer(), QgsPalettedRasterRenderer)
 
 
 def _call(function: Callable[[], None], _checked: bool = False) -> None:

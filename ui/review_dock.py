@@ -41,7 +41,7 @@ class ReviewDock(QgsDockWidget):
     Signals:
         start_clicked: The review is to begin or to end.
         class_chosen: Value of the class that the current point is of.
-        skip_clicked, back_clicked, next_clicked: Where to go.
+        skip_clicked, back_clicked, next_clicked: Where to go; next means the next open point.
         commented: Text on the current point.
         options_changed: One of the check boxes or the scale was changed.
         closed: The dock was closed by the user.
@@ -82,9 +82,11 @@ class ReviewDock(QgsDockWidget):
         self.class_raster.setToolTip(tr("Its legend gives names and colours of the classes; it is hidden in a blind review."))
         self.reviewer = QLineEdit()
         self.reviewer.setToolTip(tr("Answers are kept under this name, so that several people can review the same points."))
-        self.blind = QCheckBox(tr("Blind: hide the map's class until answered"))
+        self.blind = QCheckBox(tr("Blind review"))
+        self.blind.setToolTip(tr("The map's class is hidden until the point is answered; nobody shall be swayed by it."))
         self.blind.setChecked(True)
-        self.deciding = QCheckBox(tr("Decide points on which the reviewers differ"))
+        self.deciding = QCheckBox(tr("Decide disputed points"))
+        self.deciding.setToolTip(tr("Goes through the points on which reviewers differ; the answer is the final one."))
         form.addRow(tr("Points or chips"), self.layer)
         form.addRow(tr("Classes from map"), self.class_raster)
         form.addRow(tr("Reviewer"), self.reviewer)
@@ -116,7 +118,7 @@ class ReviewDock(QgsDockWidget):
         self.comment = QLineEdit()
         self.comment.setPlaceholderText(tr("Comment (C)"))
         self.comment.editingFinished.connect(lambda: self.commented.emit(self.comment.text()))
-        self.advance = QCheckBox(tr("Go on to the next point after an answer"))
+        self.advance = QCheckBox(tr("Go on after an answer"))
         self.advance.setChecked(True)
         self.scale = QgsScaleWidget()
         self.scale.setScale(5000)
@@ -137,9 +139,10 @@ class ReviewDock(QgsDockWidget):
         for text, key, signal in (
             (tr("Back"), "B", self.back_clicked),
             (tr("Skip"), "S", self.skip_clicked),
-            (tr("Next open"), "N", self.next_clicked),
+            (tr("Next"), "N", self.next_clicked),
         ):
             button = QPushButton(f"{text} ({key})")
+            button.setMinimumWidth(0)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys must stay those of the canvas
             button.clicked.connect(signal)
             row.addWidget(button)

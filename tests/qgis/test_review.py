@@ -268,6 +268,14 @@ def test_layer_that_cannot_be_changed_is_refused_with_a_message(classified, poin
     desk.close()
 
 
+def test_points_and_class_raster_of_the_project_are_suggested(desk, scene):
+    desk.project.addMapLayers([QgsRasterLayer(str(scene), "image"), make_layer([], [], CRS, name="other")])
+    desk.dock.class_raster.setLayer(None)
+    desk.review.suggest()
+    assert desk.dock.layer.currentLayer() == desk.points
+    assert desk.dock.class_raster.currentLayer() == desk.map
+
+
 def test_removing_the_layer_ends_the_review(desk):
     desk.start()
     desk.project.removeMapLayer(desk.points.id())
