@@ -50,6 +50,8 @@ class AssessAccuracy(BackendAlgorithm):
         ("OVERALL_ACCURACY", "Overall accuracy"),
         ("OVERALL_MARGIN", "Half the width of its 95 % interval"),
         ("KAPPA", "Kappa"),
+        ("QUANTITY_DISAGREEMENT", "Quantity disagreement"),
+        ("ALLOCATION_DISAGREEMENT", "Allocation disagreement"),
         ("MEAN_IOU", "Mean IoU"),
         ("MEAN_F1", "Mean F1"),
         ("UNITS", "Number of points or pixels"),

@@ -14,11 +14,9 @@ from ..labels.vector import VectorLabels
 from .compare import Disagreement
 from .maps import Strip
 from .objects import ObjectCounter
-from .pairs import NOTHING, PairCounter
+from .pairs import NOTHING, PairCounter, widen
 from .picture import ErrorPicture
 from .regions import RegionCollector
-
-Classes = NDArray[np.uint16]
 
 
 class BurnedReference:
@@ -42,7 +40,7 @@ class BurnedReference:
         self._table[0] = 0 if is_rest_background else NOTHING
         self.feature_values = self._table[self._labels.values]
 
-    def burn(self, strip: Strip) -> tuple[Classes, NDArray[np.uint32]]:
+    def burn(self, strip: Strip) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
         """Class values of a strip, and the number of the feature (from 1 on; 0 = none)."""
         codes, features = self._labels.burn(strip.window)
         return self._table[codes], features
@@ -55,7 +53,7 @@ class AreaReference:
         info: The map.
         burned: The features; None when the reference is the last raster of each strip.
         has_second: The second raster of each strip is another map.
-        ignored: Values of the reference that do not count.
+        is_zero_class: Whether the value 0 of the reference counts; see `ignore_zero`.
         regions: Collects what is wrong; None when it is not asked for.
 
     Attributes:
@@ -71,7 +69,7 @@ class AreaReference:
         info: RasterInfo,
         burned: BurnedReference | None,
         has_second: bool,
-        ignored: frozenset[int],
+        is_zero_class: bool,
         regions: RegionCollector | None,
     ) -> None:
         self.kind = "raster" if burned is None else "polygons"
@@ -80,7 +78,7 @@ class AreaReference:
         self.disagreement = Disagreement()
         self.objects = None if burned is None else ObjectCounter(burned.feature_values)
         self.picture = ErrorPicture(info)
-        self._burned, self._has_second, self._ignored, self._regions = burned, has_second, ignored, regions
+        self._burned, self._has_second, self._is_zero_class, self._regions = burned, has_second, is_zero_class, regions
 
     def add(self, strip: Strip) -> None:
         """Compares one strip."""
@@ -90,17 +88,25 @@ class AreaReference:
         else:
             reference, features = self._burned.burn(strip)
             if self.objects is not None:
-                self.objects.add(features, mapped)
-        for value in self._ignored:
-            reference[reference == value] = NOTHING
+                self.objects.add(features, widen(mapped))
+        if not self._is_zero_class:
+            reference = widen(reference)
+            reference[reference == 0] = NOTHING
         self.pairs.update(mapped, reference)
-        if self._has_second:
-            self._compare(mapped, strip.values[1], reference)
         self.picture.add(strip.window, mapped, reference)
+        if self._has_second:
+            self._compare(widen(mapped), widen(strip.values[1]), widen(reference))
         if self._regions is not None:
-            self._regions.add(strip.window, mapped, reference)
+            self._regions.add(strip.window, widen(mapped), widen(reference))
 
-    def _compare(self, mapped: Classes, second: Classes, reference: Classes) -> None:
+    def ignore_zero(self) -> None:
+        """Takes back what the value 0 of the reference has counted; not with a second map or regions, which cannot be taken back."""
+        if self._has_second or self._regions is not None:
+            raise ValueError("whether 0 is a class must be known beforehand for a second map and for regions")
+        self.pairs.ignore(0)
+        self.picture.is_zero_class = False
+
+    def _compare(self, mapped: NDArray[np.uint16], second: NDArray[np.uint16], reference: NDArray[np.uint16]) -> None:
         known = (mapped != NOTHING) & (second != NOTHING) & (reference != NOTHING)
         one, other, truth = mapped[known], second[known], reference[known]
         self.common_pairs.update(one, truth)

@@ -9,7 +9,7 @@ all rasters, and the features of the reference.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,8 @@ class Parts:
         settings: The request.
         classes: The map.
         readers: The map, the second map and the reference raster, as far as there are any.
-        population: Pixels of each class of the map.
-        legend: Classes of the map.
+        population: Pixels of each class of the map; empty when they are counted with the comparison.
+        legend: Classes of the map; likewise.
         reference: Gathers the comparison.
         matched: Classes of a vector reference; None for a raster, whose classes are known once it was read.
         regions: Of what is wrong, for areas; None when not asked for.
@@ -75,8 +75,8 @@ def assess(settings: AssessSettings, job_id: str) -> Iterator[Event]:
 
     Yields:
         Events; the result's outputs are OUTPUT, OUTPUT_HTML and OUTPUT_ERRORS (paths, the last two when asked for), the figures
-        OVERALL_ACCURACY, OVERALL_MARGIN, KAPPA, MEAN_IOU and MEAN_F1, the number UNITS, and for two maps MCNEMAR_P and
-        ACCURACY_CHANGE.
+        OVERALL_ACCURACY, OVERALL_MARGIN, KAPPA, QUANTITY_DISAGREEMENT, ALLOCATION_DISAGREEMENT, MEAN_IOU and MEAN_F1, the number
+        UNITS, and for two maps MCNEMAR_P and ACCURACY_CHANGE. Figures that are not defined are left out.
 
     Raises:
         ToolboxError: Nothing can be compared, or input or outputs cannot be used.
@@ -111,37 +111,46 @@ def _prepare(settings: AssessSettings, stack: ExitStack) -> Generator[Event, Non
     for source, role in ((settings.second_raster, "SECOND_MAP"), (settings.reference_raster, "REFERENCE_RASTER")):
         if source:
             readers.append(stack.enter_context(open_on_grid(source, role, raster)))
-    population, legend = yield from _read_classes(settings, classes)
-    has_second = bool(settings.second_raster)
-    is_zero_class = settings.unlabelled == "background" or (settings.unlabelled == "auto" and 0 in legend)
-    ignored = frozenset() if is_zero_class else frozenset((0,))
     regions = RegionCollector(raster.transform) if settings.errors else None
+    if settings.reference is None and len(readers) == 2 and regions is None:
+        # One pass suffices: what the map's classes decide can be decided afterwards.
+        return Parts(settings, classes, readers, {}, {}, AreaReference(raster, None, False, True, None), None, None)
+    population = yield from _count(classes)
+    legend = read_legend(settings.raster, raster, population)
+    is_zero_class, has_second = _is_zero_class(settings, legend), bool(settings.second_raster)
     if settings.reference is None:
-        area = AreaReference(raster, None, has_second, ignored, regions)
+        area = AreaReference(raster, None, has_second, is_zero_class, regions)
         return Parts(settings, classes, readers, population, legend, area, None, regions)
     path = Path(settings.reference)
     matched = match_classes(settings.reference_classes, legend)
     if _are_points(path):
+        ignored = frozenset() if is_zero_class else frozenset((0,))
         points = PointReference(path, raster, matched.values, ignored, len(readers))
         return Parts(settings, classes, readers, population, legend, points, matched, None)
     burned = BurnedReference(path, raster, matched.values, settings.unlabelled == "background")
-    area = AreaReference(raster, burned, has_second, ignored, regions)
+    area = AreaReference(raster, burned, has_second, is_zero_class, regions)
     return Parts(settings, classes, readers, population, legend, area, matched, regions)
 
 
-def _read_classes(settings: AssessSettings, classes: ClassMap) -> Generator[Event, None, tuple[dict[int, int], dict[int, ShownClass]]]:
-    """Pixels and legend of the map's classes.
+def _is_zero_class(settings: AssessSettings, legend: Mapping[int, ShownClass]) -> bool:
+    """Whether the value 0 of the reference counts."""
+    return settings.unlabelled == "background" or (settings.unlabelled == "auto" and 0 in legend)
 
-    Takes a pass over the map, since it must be known beforehand whether 0 is a class, and which names there are.
-    """
+
+def _count(classes: ClassMap) -> Generator[Event, None, dict[int, int]]:
+    """Pixels of each class of the map; takes a pass over it."""
     windows = strip_windows(classes.info)
     counter, ticker = ClassCounter(), Ticker(0.0, READ_SHARE, "reading the classes of the map")
     for done, strip in enumerate(read_strips(windows, [classes]), start=1):
         counter.add(strip.values[0])
         yield from ticker.tell(done / len(windows))
-    if not counter.sizes:
+    _refuse_empty(counter.sizes)
+    return counter.sizes
+
+
+def _refuse_empty(population: Mapping[int, int]) -> None:
+    if not population:
         raise ToolboxError("The map has no pixel with a class; check INPUT and its nodata value.")
-    return counter.sizes, read_legend(settings.raster, classes.info, counter.sizes)
 
 
 def _are_points(path: Path) -> bool:
@@ -165,16 +174,26 @@ def _gather(parts: Parts) -> Iterator[Event]:
 
 
 def _find(parts: Parts) -> Findings:
-    """What was gathered, with the classes of the reference."""
-    settings, matched = parts.settings, parts.matched
+    """What was gathered, with the classes of map and reference."""
+    settings, matched, raster = parts.settings, parts.matched, parts.classes.info
+    population, legend = parts.population, parts.legend
+    if not population and isinstance(parts.reference, AreaReference):
+        population = parts.reference.pairs.first_totals
+        _refuse_empty(population)
+        legend = read_legend(settings.raster, raster, population)
+        if not _is_zero_class(settings, legend):
+            parts.reference.ignore_zero()
     if matched is None:
-        found = parts.reference.values()
-        entries = read_legend(str(settings.reference_raster), describe(str(settings.reference_raster)), found)
+        entries = _read_other_legend(settings.reference_raster, parts.reference.values())
         listed = [{"code": value, "value": value, "name": entry.name} for value, entry in entries.items()]
-        matched = match_classes(listed, parts.legend)
-    others = sorted(parts.reference.second_values())
-    second = read_legend(settings.second_raster, describe(settings.second_raster), others) if settings.second_raster else {}
-    return Findings(settings, parts.classes.info, parts.legend, matched, second, parts.population, parts.reference, parts.regions)
+        matched = match_classes(listed, legend)
+    second = _read_other_legend(settings.second_raster, parts.reference.second_values())
+    return Findings(settings, raster, legend, matched, second, population, parts.reference, parts.regions)
+
+
+def _read_other_legend(source: str | None, values: set[int]) -> dict[int, ShownClass]:
+    """Legend of another raster than the map; empty without one."""
+    return read_legend(source, describe(source), values) if source else {}
 
 
 def _summarise(assessment: Assessment) -> Iterator[Event]:
@@ -202,6 +221,8 @@ def _outputs(settings: AssessSettings, assessment: Assessment) -> dict[str, obje
         "OVERALL_ACCURACY": figures.overall_accuracy,
         "OVERALL_MARGIN": assessment.estimates.overall.margin if assessment.estimates else math.nan,
         "KAPPA": figures.kappa,
+        "QUANTITY_DISAGREEMENT": figures.quantity_disagreement,
+        "ALLOCATION_DISAGREEMENT": figures.allocation_disagreement,
         "MEAN_IOU": figures.mean_iou,
         "MEAN_F1": figures.mean_f1,
         "UNITS": assessment.counts.total,

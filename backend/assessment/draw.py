@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .pairs import NOTHING
+from .pairs import NOTHING, NOTHING_8, Classes, widen
 
 ALL = -1  # the stratum of a random sample: every pixel with a class
 # With a minimum distance, pixels that may be refused are drawn in advance.
@@ -35,9 +35,12 @@ class ClassCounter:
     def __init__(self) -> None:
         self._counts = np.zeros(NOTHING + 1, np.int64)
 
-    def add(self, values: NDArray[np.uint16]) -> None:
+    def add(self, values: Classes) -> None:
         """Adds a strip (rows, columns)."""
-        self._counts += np.bincount(values.reshape(-1), minlength=self._counts.size)
+        counts = np.bincount(values.reshape(-1), minlength=NOTHING_8 + 1)
+        if values.dtype == np.uint8:
+            counts[NOTHING_8] = 0
+        self._counts[: counts.size] += counts
 
     @property
     def sizes(self) -> dict[int, int]:
@@ -71,9 +74,9 @@ class PixelDraw:
             self._order[stratum] = np.argsort(np.argsort(drawn))
             self._ranks[stratum] = np.sort(drawn)
 
-    def add(self, top: int, values: NDArray[np.uint16]) -> None:
+    def add(self, top: int, values: Classes) -> None:
         """Looks up the drawn pixels of a strip (rows, columns) that begins in row ``top``."""
-        flat = values.reshape(-1)
+        flat = widen(values).reshape(-1)
         for stratum, ranks in self._ranks.items():
             before = self._passed[stratum]
             where = flat != NOTHING if stratum == ALL else flat == stratum

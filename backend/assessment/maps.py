@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Class rasters read in strips as class values, on the grid of the map that is assessed.
 
-A strip is a window of full width. Its values are uint16, `NOTHING` where the raster has no data or does not reach. Strips are read
-one ahead in threads, so that reading and counting go on at the same time. Memory: two strips per raster, whatever its height.
+A strip is a window of full width. Where a raster has no data or does not reach, it holds no class (see `pairs`). Strips are read one
+ahead in threads, so that reading and counting go on at the same time. Memory: two strips per raster, whatever its height.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from contextlib import ExitStack
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
-from ..imagery.raster import RasterInfo, RasterReader, open_raster
+from ..imagery.raster import RasterInfo, describe, open_raster
 from ..labels.schema import LARGEST_VALUE
-from .pairs import NOTHING
+from .pairs import NOTHING, NOTHING_8, Classes
 
 STRIP_PIXELS = 4 * 2**20
 SAME_GRID_CELLS = 0.01  # grids whose corners lie closer than this need no warping
@@ -32,15 +33,15 @@ SAME_GRID_CELLS = 0.01  # grids whose corners lie closer than this need no warpi
 class ClassReader(Protocol):
     """Reads class values of windows of the map's grid."""
 
-    def read(self, window: Window) -> NDArray[np.uint16]:
-        """Class values (rows, columns), `NOTHING` where there are none."""
+    def read(self, window: Window) -> Classes:
+        """Class values (rows, columns) of a window within the map."""
 
 
 class Strip(NamedTuple):
     """One strip: its window and the class values (rows, columns) of each raster."""
 
     window: Window
-    values: tuple[NDArray[np.uint16], ...]
+    values: tuple[Classes, ...]
 
 
 class ClassMap:
@@ -54,27 +55,33 @@ class ClassMap:
         info: Of the raster.
 
     Raises:
-        ToolboxError: Unreadable, or more than one band.
+        ToolboxError: Unreadable, rotated, or more than one band.
     """
 
     def __init__(self, source: str, role: str) -> None:
-        self._role = role
-        self._reader = RasterReader(source)
-        self.info = self._reader.info
-        if len(self._reader.bands) != 1:
-            self._reader.__exit__()
-            raise ToolboxError(f"{role} {source} has {len(self._reader.bands)} bands; a class raster has one: choose another raster.")
+        self._source, self._role = source, role
+        self.info = describe(source)
+        self._dataset = open_raster(source)
+        flags = self._dataset.mask_flag_enums[0]
+        self._has_mask = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+        if _count_bands(self._dataset) != 1:
+            self._dataset.close()
+            raise ToolboxError(f"{role} {source} has {self.info.count} bands; a class raster has one: choose another raster.")
 
     def __enter__(self) -> ClassMap:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.__exit__()
+        self._dataset.close()
 
-    def read(self, window: Window) -> NDArray[np.uint16]:
-        """Class values (rows, columns), `NOTHING` where there are none; raises ToolboxError for a damaged file or a bad value."""
-        values, valid = self._reader.read_raw(window)
-        return to_classes(values[0], valid, self._role)
+    def read(self, window: Window) -> Classes:
+        """Class values (rows, columns); raises ToolboxError for a damaged file or a value that is no class."""
+        try:
+            values = self._dataset.read(1, window=window)
+            shown = self._dataset.read_masks(1, window=window) != 0 if self._has_mask else None
+        except RasterioIOError as error:
+            raise ToolboxError(f"{self._role} {self._source} cannot be read ({error}); the file seems to be damaged.") from error
+        return to_classes(values, self.info.nodata[0], shown, self._role)
 
 
 class WarpedMap:
@@ -103,8 +110,6 @@ class WarpedMap:
             raise
 
     def _check(self, info: RasterInfo) -> None:
-        if self._dataset.count != 1:
-            raise ToolboxError(f"{self._role} {self._source} has {self._dataset.count} bands; a class raster has one.")
         if not self._dataset.crs or info.crs_wkt is None:
             raise ToolboxError(
                 f"{self._role} {self._source} lies on another grid than the map, and one of them lacks its coordinate system; "
@@ -118,41 +123,54 @@ class WarpedMap:
         self._warped.close()
         self._dataset.close()
 
-    def read(self, window: Window) -> NDArray[np.uint16]:
+    def read(self, window: Window) -> Classes:
         """As `ClassMap.read`."""
         try:
             values = self._warped.read(1, window=window)
-            valid = np.isfinite(values)
-            if self._has_alpha:
-                valid &= self._warped.read(self._warped.count, window=window) != 0
+            shown = self._warped.read(self._warped.count, window=window) != 0 if self._has_alpha else None
         except RasterioIOError as error:
             raise ToolboxError(f"{self._role} {self._source} cannot be read ({error}); the file seems to be damaged.") from error
-        if self._nodata is not None:
-            valid &= values != self._nodata
-        return to_classes(values, valid, self._role)
+        return to_classes(values, self._nodata, shown, self._role)
 
 
-def to_classes(values: NDArray, valid: NDArray[np.bool_], role: str) -> NDArray[np.uint16]:
-    """Stored values of any type as class values, `NOTHING` where invalid.
+def to_classes(values: NDArray, nodata: float | None, shown: NDArray[np.bool_] | None, role: str) -> Classes:
+    """Stored values of any type as class values.
+
+    Args:
+        values: (rows, columns); uint8 may be changed in place and returned.
+        nodata: Nodata value; None without.
+        shown: Where the raster's mask shows the values; None without a mask.
+        role: What to call the raster in messages.
 
     Raises:
-        ToolboxError: A valid value is not a whole number from 0 to 65,534.
+        ToolboxError: A value that is neither nodata, NaN nor masked is not a whole number from 0 to 65,534.
     """
-    if values.dtype == np.uint8:
-        classes = values.astype(np.uint16)
-    else:
+    if values.dtype == np.uint8 and shown is None and nodata == NOTHING_8:
+        return values
+    valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    if nodata is not None:
+        valid &= values != nodata
+    if shown is not None:
+        valid &= shown
+    if values.dtype == np.uint8 and not (valid & (values == NOTHING_8)).any():
+        values[~valid] = NOTHING_8
+        return values
+    if values.dtype != np.uint8:
         known = values[valid]
-        with np.errstate(invalid="ignore"):
-            bad = known[(known < 0) | (known > LARGEST_VALUE) | (known != np.floor(known))] if known.size else known
+        bad = known[(known < 0) | (known > LARGEST_VALUE) | (known != np.floor(known))]
         if bad.size:
             raise ToolboxError(
                 f"{role} holds the value {bad[0]}, but class values are whole numbers from 0 to {LARGEST_VALUE:,}; "
                 "is it a class raster, and is its nodata value set?"
             )
-        classes = np.where(valid, values, 0).astype(np.uint16)
-    if not valid.all():
-        classes[~valid] = NOTHING
+    classes = np.where(valid, values, values.dtype.type(0)).astype(np.uint16)
+    classes[~valid] = NOTHING
     return classes
+
+
+def _count_bands(dataset: rasterio.DatasetReader) -> int:
+    """Bands without an alpha band, which says what is shown."""
+    return sum(kind != ColorInterp.alpha for kind in dataset.colorinterp)
 
 
 def open_on_grid(source: str, role: str, info: RasterInfo) -> ClassMap | WarpedMap:

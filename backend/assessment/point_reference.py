@@ -20,7 +20,7 @@ from ..errors import ToolboxError
 from ..imagery.raster import RasterInfo
 from .estimate import StratifiedSample
 from .maps import Strip
-from .pairs import NOTHING
+from .pairs import NOTHING, widen
 from .vector_file import LAYER
 
 NO_STRATUM = -1
@@ -63,7 +63,7 @@ class PointReference:
         rows = self._rows[self._order]
         mine = self._order[np.searchsorted(rows, top) : np.searchsorted(rows, top + int(strip.window.height))]
         for place in range(len(self._found)):
-            self._found[place, mine] = strip.values[place][self._rows[mine] - top, self._columns[mine]]
+            self._found[place, mine] = widen(strip.values[place][self._rows[mine] - top, self._columns[mine]])
 
     def values(self) -> set[int]:
         """The class values of the points that count."""

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
@@ -26,7 +25,7 @@ from .classes import ShownClass, read_legend
 from .draw import ALL, ClassCounter, Pixel, PixelDraw, keep_apart
 from .maps import ClassMap, read_strips, strip_windows
 from .output_files import OutputFiles
-from .pairs import NOTHING
+from .pairs import NOTHING, Classes, widen
 from .settings import PointsSettings
 from .ticker import Ticker
 from .vector_file import categorised_style, write_layer
@@ -44,16 +43,17 @@ STATUS_COLORS = {
 
 
 class MaskedMap:
-    """A map that is `NOTHING` outside of polygons; no mask = everywhere."""
+    """A map without classes outside of polygons; no mask = everywhere."""
 
     def __init__(self, classes: ClassMap, mask: str | None) -> None:
         self._classes = classes
         self._mask = VectorLabels(Path(mask), classes.info.transform) if mask else None
 
-    def read(self, window: Window) -> NDArray[np.uint16]:
+    def read(self, window: Window) -> Classes:
         """Class values (rows, columns)."""
         values = self._classes.read(window)
         if self._mask is not None:
+            values = widen(values)
             values[self._mask.burn(window)[0] == 0] = NOTHING
         return values
 

@@ -50,7 +50,7 @@ FROZEN = {
         },
         {
             "OUTPUT", "OUTPUT_HTML", "OUTPUT_ERRORS", "OVERALL_ACCURACY", "OVERALL_MARGIN", "KAPPA", "MEAN_IOU", "MEAN_F1", "UNITS",
-            "MCNEMAR_P", "ACCURACY_CHANGE",
+            "QUANTITY_DISAGREEMENT", "ALLOCATION_DISAGREEMENT", "MCNEMAR_P", "ACCURACY_CHANGE",
         },
     ),
     "Train and classify from labels": (

@@ -76,6 +76,11 @@ def check_figures(outputs, rows, truths, predictions):
     assert [[rows[f"C_{one}"][f"C_{other}"] for one in classes] for other in classes] == matrix.tolist()
     assert outputs["OVERALL_ACCURACY"] == pytest.approx(metrics.accuracy_score(truths, predictions))
     assert outputs["KAPPA"] == pytest.approx(metrics.cohen_kappa_score(truths, predictions))
+    totals = matrix.sum(axis=0) - matrix.sum(axis=1)
+    assert outputs["QUANTITY_DISAGREEMENT"] == pytest.approx(np.abs(totals).sum() / 2 / matrix.sum())
+    assert outputs["ALLOCATION_DISAGREEMENT"] == pytest.approx(
+        1 - outputs["OVERALL_ACCURACY"] - outputs["QUANTITY_DISAGREEMENT"]
+    )
     assert outputs["MEAN_IOU"] == pytest.approx(metrics.jaccard_score(truths, predictions, average="macro"))
     assert outputs["MEAN_F1"] == pytest.approx(metrics.f1_score(truths, predictions, average="macro"))
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(truths, predictions, labels=classes)

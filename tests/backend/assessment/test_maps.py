@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from deep_learning_toolbox.backend.assessment import maps
 from deep_learning_toolbox.backend.assessment.maps import ClassMap, WarpedMap, open_on_grid, read_strips, strip_windows
-from deep_learning_toolbox.backend.assessment.pairs import NOTHING
+from deep_learning_toolbox.backend.assessment.pairs import NOTHING, widen
 from deep_learning_toolbox.backend.errors import ToolboxError
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from ..rasters import NORTH_UP, write_raster
+from ..rasters import NORTH_UP, UTM, write_raster
 
 VALUES = np.array([[1, 2, 0], [3, 9, 255]])
 
 
 def read(source, info=None, role="INPUT"):
     with ClassMap(source, role) if info is None else open_on_grid(source, role, info) as classes:
-        return classes.read(Window(0, 0, classes.info.width, classes.info.height) if info is None else window_of(info))
+        return widen(classes.read(window_of(classes.info if info is None else info)))
 
 
 def window_of(info):
@@ -39,6 +41,22 @@ def test_mask_and_nan_become_nothing(tmp_path):
     mask[1, 1] = 0
     source = write_raster(tmp_path / "map.tif", values, mask=mask)
     assert read(source).tolist() == [[NOTHING, 2, 0], [3, NOTHING, 255]]
+
+
+def test_255_is_a_class_where_it_is_not_nodata(tmp_path):
+    values = np.array([[255, 0, 7]], np.uint8)
+    assert read(write_raster(tmp_path / "all.tif", values)).tolist() == [[255, 0, 7]]
+    assert read(write_raster(tmp_path / "zero.tif", values, nodata=0)).tolist() == [[255, NOTHING, 7]]
+    mask = np.array([[0, 255, 255]], np.uint8)
+    assert read(write_raster(tmp_path / "masked.tif", values, mask=mask)).tolist() == [[NOTHING, 0, 7]]
+
+
+def test_alpha_band_is_no_class_band(tmp_path):
+    source = str(tmp_path / "alpha.tif")
+    with rasterio.open(source, "w", driver="GTiff", width=2, height=1, count=2, dtype="uint8", crs=UTM, transform=NORTH_UP) as raster:
+        raster.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
+        raster.write(np.array([[[4, 5]], [[255, 0]]], np.uint8))
+    assert read(source).tolist() == [[4, NOTHING]]
 
 
 @pytest.mark.parametrize(("value", "told"), [(-3, "-3"), (2.5, "2.5"), (65_535, "65535"), (1e6, "1000000")])

@@ -6,13 +6,17 @@ from collections import Counter
 import numpy as np
 import pytest
 from deep_learning_toolbox.backend.assessment.confusion import ConfusionMatrix
-from deep_learning_toolbox.backend.assessment.pairs import NOTHING, PairCounter
+from deep_learning_toolbox.backend.assessment.pairs import NOTHING, NOTHING_8, PairCounter, widen
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 values = st.sampled_from([0, 1, 2, 7, 254, 300, 65_534, NOTHING])
-windows = st.lists(arrays(np.uint16, st.tuples(st.just(2), st.integers(1, 5), st.integers(1, 6)), elements=values), max_size=4)
+shapes = st.tuples(st.just(2), st.integers(1, 5), st.integers(1, 6))
+wide = arrays(np.uint16, shapes, elements=values)
+narrow = arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 2, 7, 15, 254, NOTHING_8]))
+few = arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 2, 7, 14, NOTHING_8]))
+windows = st.lists(wide | narrow | few, max_size=4)
 
 
 @given(windows)
@@ -21,7 +25,7 @@ def test_pairs_agree_with_a_plain_count(windows):
     expected = Counter()
     for first, second in windows:
         counter.update(first, second)
-        expected.update(zip(first.ravel().tolist(), second.ravel().tolist(), strict=True))
+        expected.update(zip(widen(first).ravel().tolist(), widen(second).ravel().tolist(), strict=True))
     assert counter.pairs == dict(expected)
     firsts = Counter()
     for (first, _), count in expected.items():
@@ -40,12 +44,32 @@ def test_matrix_is_that_of_the_confusion_matrix(windows):
     assert counter.matrix(classes).tolist() == oracle.counts.tolist()
 
 
-def test_windows_larger_than_a_part_are_counted_whole():
-    first = np.zeros((700, 1000), np.uint16)
-    first[:, 500:] = 3
+@given(windows)
+def test_ignored_value_counts_as_nothing_afterwards_as_beforehand(windows):
+    late, early = PairCounter(), PairCounter()
+    for first, second in windows:
+        late.update(first, second)
+        early.update(widen(first), np.where(widen(second) == 0, np.uint16(NOTHING), widen(second)))
+    late.ignore(0)
+    assert late.pairs == early.pairs
+
+
+def test_windows_of_both_kinds_are_compared_by_their_values():
+    counter = PairCounter()
+    counter.update(np.array([[3, NOTHING_8, 255]], np.uint8), np.array([[300, 255, NOTHING]], np.uint16))
+    assert counter.pairs == {(3, 300): 1, (NOTHING, 255): 1, (NOTHING, NOTHING): 1}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2101, 1000)])
+@pytest.mark.parametrize("value", [3, 200])
+def test_windows_of_any_size_are_counted_whole(dtype, shape, value):
+    first = np.zeros(shape, dtype)
+    first[-1, -1] = value
     counter = PairCounter()
     counter.update(first, np.full_like(first, 9))
-    assert counter.pairs == {(0, 9): 350_000, (3, 9): 350_000}
+    rest = {(0, 9): first.size - 1} if first.size > 1 else {}
+    assert counter.pairs == {**rest, (value, 9): 1}
 
 
 def test_windows_of_different_shapes_are_refused():
