@@ -65,6 +65,7 @@ class Review(QObject):
         dock.next_clicked.connect(self.go_on)
         dock.commented.connect(self.comment)
         dock.options_changed.connect(self._show)
+        dock.comment.returnPressed.connect(canvas.setFocus)  # else the next key would be written into the comment
         dock.closed.connect(self.stop)
         project.layersWillBeRemoved.connect(self._forget_removed)
 

@@ -43,8 +43,7 @@ class ReviewDock(QgsDockWidget):
         class_chosen: Value of the class that the current point is of.
         skip_clicked, back_clicked, next_clicked: Where to go; next means the next open point.
         commented: Text on the current point.
-        options_changed: One of the check boxes or the scale was changed.
-        closed: The dock was closed by the user.
+        options_changed: The scale was changed.
     """
 
     start_clicked = pyqtSignal()
@@ -54,7 +53,6 @@ class ReviewDock(QgsDockWidget):
     next_clicked = pyqtSignal()
     commented = pyqtSignal(str)
     options_changed = pyqtSignal()
-    closed = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("Review accuracy points"), parent)
@@ -190,11 +188,6 @@ class ReviewDock(QgsDockWidget):
         self.progress.setFormat(tr("{} of {} answered").format(done, total))
         self.agreement.setText(agreement)
         self.agreement.setVisible(bool(agreement))
-
-    def closeEvent(self, event: object) -> None:
-        super().closeEvent(event)
-        self.closed.emit()
-
 
 def _swatch(color: QColor) -> QIcon:
     pixmap = QPixmap(ICON_SIDE, ICON_SIDE)

@@ -65,6 +65,7 @@ class ReviewSession:
         self._answer_field = f"{ANSWER_PREFIX}{self.reviewer}"
         self._add_fields()
         self._states: dict[int, dict[str, Any]] = {}
+        self._names: dict[str, str] = {}  # fields as they are spelled, by their names in lower case
         self._read()
         self.ids = sorted(self._states)
         if not self.ids:
@@ -91,6 +92,7 @@ class ReviewSession:
 
     def _read(self) -> None:
         names = [name for name in self.layer.fields().names() if self._is_answer(name) or self._is_known(name)]
+        self._names = {name.lower(): name for name in names}
         flags = QgsFeatureRequest.Flag.NoGeometry
         request = QgsFeatureRequest().setFlags(flags).setSubsetOfAttributes(names, self.layer.fields())
         for feature in self.layer.getFeatures(request):
@@ -125,7 +127,7 @@ class ReviewSession:
     def values(self) -> set[int]:
         """Class values that occur in the map's class and in the answers."""
         wanted = (TRUTH.lower(), CLASSIFIED.lower())
-        names = [name for name in next(iter(self._states.values())) if self._is_answer(name) or name in wanted]
+        names = [name for name in self._names if self._is_answer(name) or name in wanted]
         found = {_class_or_none(values[name]) for values in self._states.values() for name in names}
         return {value for value in found if value is not None}
 
@@ -184,8 +186,8 @@ class ReviewSession:
     def agreements(self) -> list[Agreement]:
         """How far this interpreter agrees with each other one."""
         mine = self._answers_of(self._answer_field.lower())
-        names = [name for name in next(iter(self._states.values())) if self._is_answer(name) and name != self._answer_field.lower()]
-        return [compare_answers(mine, self._answers_of(name), name[len(ANSWER_PREFIX) :]) for name in sorted(names)]
+        others = sorted(name for name in self._names if self._is_answer(name) and name != self._answer_field.lower())
+        return [compare_answers(mine, self._answers_of(name), self._names[name][len(ANSWER_PREFIX) :]) for name in others]
 
     def _answers_of(self, name: str) -> dict[int, int]:
         found = {feature: _class_or_none(values[name]) for feature, values in self._states.items()}

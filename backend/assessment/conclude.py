@@ -76,6 +76,11 @@ def _conclude_points(findings: Findings, classes: tuple[ShownClass, ...], notes:
         notes += [*told, *_note_strata(stratified, classes)]
         estimates = estimate_map(stratified, sample.mapped, sample.reference, values, sample.strata_are_classes)
         notes += _note_small(counts, classes)
+        if findings.raster.is_geographic:
+            notes.append(
+                "The map is in degrees, so its pixels differ in area, but each counts the same: warp the map to an equal-area "
+                "coordinate system for estimates of areas."
+            )
     elif sample.is_designed:
         notes.append("AREA_WEIGHTED is off: the figures describe the points, not the map; they are biased for a stratified sample.")
     return Assessment(
@@ -229,8 +234,9 @@ def _list_facts(findings: Findings) -> list[tuple[str, str]]:
         ("Map", f"{settings.raster} ({raster.width:,} × {raster.height:,} pixels)"),
         ("Reference", settings.reference_raster or f"{findings.reference.kind}"),
         ("Value 0 of the reference", settings.unlabelled),
-        ("Area-weighted", "yes" if settings.area_weighted else "no"),
     ]
+    if findings.reference.kind == "points":
+        facts.append(("Estimated for the whole map", "yes" if settings.area_weighted else "no"))
     if settings.second_raster:
         facts.append(("Second map", settings.second_raster))
     return [*facts, ("Version", f"Deep Learning Toolbox {__version__}")]

@@ -138,7 +138,8 @@ class ConfusionMatrix:
         total = float(self._counts.sum())
         if not total:
             return float("nan")
-        expected = float((self.support * self._predicted).sum()) / total**2
+        # Shares first: a class that is everything is then exactly 1, however many pixels it has.
+        expected = float(((self.support / total) * (self._predicted / total)).sum())
         return float(_divide(self.overall_accuracy - expected, 1 - expected))
 
     @property

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is wrong as a layer: points or regions with the class of the map and the true one, coloured by the truth.
 
-The layer has the fields of a label layer (``Classvalue``, ``Classname``), filled with the truth, so that it can be used as labels.
+The layer has the fields of a label layer (``Classvalue``, ``Classname``, ``Classcode``, ``Imagery``), filled with the truth, so that
+it can be used as labels.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def write_errors(
     fields = {
         "Classvalue": np.array(truth, np.int32),
         "Classname": np.array([names[value] for value in truth], object),
+        "Classcode": np.array([str(value) for value in truth], object),
+        "Imagery": np.array([findings.settings.raster] * len(truth), object),
         "Classified": np.array(mapped, np.int32),
         "GrndTruth": np.array(truth, np.int32),
         "Confusion": np.array([f"{names[one]} → {names[other]}" for one, other in zip(mapped, truth, strict=True)], object),

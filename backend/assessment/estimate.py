@@ -4,7 +4,7 @@
 The estimators are those of a stratified random sample: Olofsson et al. 2014 (doi:10.1016/j.rse.2014.02.015) where the strata are the
 classes of the map, Stehman 2014 (doi:10.1080/01431161.2014.930207) where they are not, as for a second map. Both are one formula:
 a ratio of two means over the strata, which gives the first for strata that are classes. A simple random sample is estimated in the
-same way after the fact (poststratified). numpy only.
+same way after the fact (poststratified). As in the paper there is no correction for small populations. numpy only.
 """
 
 from __future__ import annotations

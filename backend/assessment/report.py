@@ -36,6 +36,8 @@ def _render_parts(assessment: Assessment) -> Iterator[str]:
     for note in assessment.notes:
         yield render_text(note, "note")
     yield render_heading("Accuracy by class")
+    if assessment.estimates is not None:
+        yield render_text("Accuracies, F1 and IoU are estimates for the whole map, the numbers of points those of the sample.")
     yield _render_classes(assessment)
     yield render_picture(draw_bars(assessment), "User's and producer's accuracy of each class")
     yield render_heading("Confusion matrix")

@@ -184,6 +184,9 @@ def test_letters_typed_into_a_comment_are_no_answers(desk):
     assert desk.review.session.current == first
     assert desk.rows()[first]["Comment"] == "21 trees, boss"
     assert desk.rows()[first]["GrndTruth"] == -1
+    desk.press(KEY.Key_2, QApplication.focusWidget())
+    assert desk.rows()[first]["Comment"] == "21 trees, boss"
+    assert desk.rows()[first]["GrndTruth"] == 4
 
 
 def test_progress_is_kept_for_the_next_time(classified, points, desk):
@@ -213,7 +216,7 @@ def test_reviewers_do_not_see_each_other_and_disputes_are_decided(desk):
     for key in (1, 1, 2, 2, 2, 2):
         desk.press(getattr(KEY, f"Key_{key}"))
     # 5 of 6 alike; by chance 1/2 · 2/6 + 1/2 · 4/6 = 1/2
-    assert "Agrees with anna at 83 % of 6 points (kappa 0.67)" in desk.dock.agreement.text()
+    assert "Agrees with Anna at 83 % of 6 points (kappa 0.67)" in desk.dock.agreement.text()
     assert "1 points are disputed" in desk.dock.agreement.text()
     (disputed,) = [key for key, row in desk.rows().items() if row["Status"] == "disputed"]
     assert desk.rows()[disputed]["GrndTruth"] == -1
@@ -274,6 +277,17 @@ def test_points_and_class_raster_of_the_project_are_suggested(desk, scene):
     desk.review.suggest()
     assert desk.dock.layer.currentLayer() == desk.points
     assert desk.dock.class_raster.currentLayer() == desk.map
+
+
+def test_closing_the_dock_ends_the_review_and_keeps_the_comment(desk):
+    desk.start()
+    first = desk.review.session.current
+    desk.dock.comment.setText("half written")
+    desk.dock.close()
+    assert desk.review.session is None
+    assert desk.rows()[first]["Comment"] == "half written"
+    desk.press(KEY.Key_1)
+    assert desk.rows()[first]["GrndTruth"] == -1
 
 
 def test_removing_the_layer_ends_the_review(desk):

@@ -245,7 +245,8 @@ def test_errors_of_points_are_points_with_the_truth(tmp_path):
     meta, _, geometry, fields = pyogrio.raw.read(errors)
     rows = list(zip(*fields, strict=True))
     assert meta["geometry_type"] == "Point"
-    assert [row[:5] for row in rows] == [(2, "2", 1, 2, "1 → 2"), (5, "5", 2, 5, "2 → 5")]
+    assert list(meta["fields"][:4]) == ["Classvalue", "Classname", "Classcode", "Imagery"]
+    assert [(*row[:3], *row[4:7]) for row in rows] == [(2, "2", "2", 1, 2, "1 → 2"), (5, "5", "5", 2, 5, "2 → 5")]
     assert shapely.get_x(shapely.from_wkb(geometry)).tolist() == [500_015, 500_025]
     assert errors.with_suffix(".qml").exists()
 
