@@ -51,9 +51,9 @@ def write_errors(
     categories = [(str(entry.value), f"is {entry.name}", entry.color) for entry in classes if entry.value in set(truth)]
     path.with_suffix(".qml").write_bytes(categorised_style("Classvalue", categories, kind))
     yield info(f"{len(truth):,} {'points' if kind == 'Point' else 'regions'} are wrong.")
-    if findings.regions is not None and findings.regions.left_out:
-        left_out = findings.regions.left_out
-        yield warning(f"The error layer holds the {len(truth):,} largest regions; {left_out:,} smaller ones are left out.")
+    if findings.regions is not None and sum(pixels) < findings.regions.wrong_pixels:
+        share = 100 * sum(pixels) / findings.regions.wrong_pixels
+        yield warning(f"The error layer holds the largest regions only, with {share:.3g} % of the wrong pixels.")
 
 
 def _list_wrong(findings: Findings) -> tuple[str, list[int], list[int], list[shapely.Geometry], list[int]]:
