@@ -145,7 +145,7 @@ class AssessAccuracy(BackendAlgorithm):
             ),
             self.tr(
                 "Field with the true class: its value, or its name as on the map. Empty and negative values count as not answered. If "
-                "no field is given: GrndTruth, else Classvalue, Value or Classname, else all is of class 1."
+                "no field is given: GrndTruth, else Classvalue, Value or Classname; a map of one class needs none."
             ),
         )
         self.add(
@@ -207,10 +207,11 @@ class AssessAccuracy(BackendAlgorithm):
             field = self.parameterAsString(parameters, self.CLASS_VALUE_FIELD, context)
             fields = ReferenceFields.find(self._reference.fields(), field)
             if not fields.value:
-                job.feedback.pushWarning("The reference has no field of classes: all its features are taken for class 1.")
+                job.feedback.pushInfo("The reference has no field of classes: all its features are of the map's only class.")
             writer = ReferenceWriter(self._raster, context.transformContext(), 0.0, job.feedback, job.check_cancelled)
             classes = writer.write_reference(self._reference, fields, job.folder / LABELS_FILE)
             settings["reference"] = LABELS_FILE
             settings["reference_classes"] = classes.entries
             settings["skipped"] = classes.without_class
+            settings["has_class_field"] = bool(fields.value)
         return settings

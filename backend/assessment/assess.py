@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyogrio
 import shapely
@@ -122,7 +123,7 @@ def _prepare(settings: AssessSettings, stack: ExitStack) -> Generator[Event, Non
         area = AreaReference(raster, None, has_second, is_zero_class, regions)
         return Parts(settings, classes, readers, population, legend, area, None, regions)
     path = Path(settings.reference)
-    matched = match_classes(settings.reference_classes, legend)
+    matched = match_classes(settings.reference_classes if settings.has_class_field else _only_class(legend), legend)
     if _are_points(path):
         ignored = frozenset() if is_zero_class else frozenset((0,))
         points = PointReference(path, raster, matched.values, ignored, len(readers))
@@ -135,6 +136,17 @@ def _prepare(settings: AssessSettings, stack: ExitStack) -> Generator[Event, Non
 def _is_zero_class(settings: AssessSettings, legend: Mapping[int, ShownClass]) -> bool:
     """Whether the value 0 of the reference counts."""
     return settings.unlabelled == "background" or (settings.unlabelled == "auto" and 0 in legend)
+
+
+def _only_class(legend: Mapping[int, ShownClass]) -> list[dict[str, Any]]:
+    """The entry of a reference that does not tell classes: the map's only one; raises ToolboxError when it has several."""
+    classes = [entry for value, entry in legend.items() if value != 0]
+    if len(classes) != 1:
+        raise ToolboxError(
+            f"The map has {len(classes)} classes, but the reference has no field of classes (GrndTruth, Classvalue, Value or "
+            "Classname): choose it as CLASS_VALUE_FIELD."
+        )
+    return [{"code": 1, "value": classes[0].value, "name": classes[0].name}]
 
 
 def _count(classes: ClassMap) -> Generator[Event, None, dict[int, int]]:
@@ -209,9 +221,13 @@ def _summarise(assessment: Assessment) -> Iterator[Event]:
         yield info(f"Overall accuracy of {assessment.counts.total:,} {assessment.unit}: {figures.overall_accuracy:.4f}.")
     for place, entry in enumerate(assessment.classes):
         yield info(
-            f"  {entry.value}  {entry.name}: user's accuracy {figures.precision[place]:.3f}, producer's accuracy "
-            f"{figures.recall[place]:.3f}, IoU {figures.iou[place]:.3f}"
+            f"  {entry.value}  {entry.name}: user's accuracy {_number(figures.precision[place])}, producer's accuracy "
+            f"{_number(figures.recall[place])}, IoU {_number(figures.iou[place])}"
         )
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def _outputs(settings: AssessSettings, assessment: Assessment) -> dict[str, object]:

@@ -50,7 +50,7 @@ def write_errors(
     write_layer(path, fields, geometries, kind, crs_wkt)
     categories = [(str(entry.value), f"is {entry.name}", entry.color) for entry in classes if entry.value in set(truth)]
     path.with_suffix(".qml").write_bytes(categorised_style("Classvalue", categories, kind))
-    yield info(f"{len(truth):,} {'points' if kind == 'Point' else 'regions'} are wrong.")
+    yield info(f"The error layer holds {len(truth):,} {'points' if kind == 'Point' else 'regions'}.")
     if findings.regions is not None and sum(pixels) < findings.regions.wrong_pixels:
         share = 100 * sum(pixels) / findings.regions.wrong_pixels
         yield warning(f"The error layer holds the largest regions only, with {share:.3g} % of the wrong pixels.")

@@ -211,6 +211,19 @@ def test_reference_elsewhere_is_refused_and_leaves_no_file(rasters, folder):
     assert not (folder / "out").exists()
 
 
+def test_reference_without_classes_serves_maps_of_one_class_only(rasters, folder):
+    buildings = make_layer([(square(4, 4, 4),)], [("Strasse", TEXT)])
+    told = refusal("assessaccuracy", INPUT=rasters["map"], REFERENCE=buildings, OUTPUT=folder / "t.gpkg")
+    assert "The map has 3 classes" in told
+    assert "CLASS_VALUE_FIELD" in told
+    values = np.zeros((1, 20, 20), np.uint8)
+    values[0, 4:8, 5:8] = 7
+    raster = write_raster(folder / "buildings.tif", values)
+    outputs = run("assessaccuracy", INPUT=raster, REFERENCE=buildings, UNLABELED="background", OUTPUT=folder / "t.gpkg")
+    assert outputs["UNITS"] == 400
+    assert outputs["OVERALL_ACCURACY"] == pytest.approx(396 / 400)
+
+
 def test_unknown_field_is_refused_by_name(rasters, published, folder):
     parameters = {"INPUT": rasters["map"], "REFERENCE": published[1], "CLASS_VALUE_FIELD": "Klasse"}
     assert "Klasse" in refusal("assessaccuracy", OUTPUT=folder / "t.gpkg", **parameters)
