@@ -20,7 +20,6 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from ..errors import ToolboxError
-from ..imagery.raster import describe
 from ..runtime.disk import checked_writing
 from ..runtime.protocol import Event, info, progress, result, warning
 from .area_reference import AreaReference, BurnedReference
@@ -117,7 +116,7 @@ def _prepare(settings: AssessSettings, stack: ExitStack) -> Generator[Event, Non
         # One pass suffices: what the map's classes decide can be decided afterwards.
         return Parts(settings, classes, readers, {}, {}, AreaReference(raster, None, False, True, None), None, None)
     population = yield from _count(classes)
-    legend = read_legend(settings.raster, raster, population)
+    legend = read_legend(settings.raster, population)
     is_zero_class, has_second = _is_zero_class(settings, legend), bool(settings.second_raster)
     if settings.reference is None:
         area = AreaReference(raster, None, has_second, is_zero_class, regions)
@@ -192,7 +191,7 @@ def _find(parts: Parts) -> Findings:
     if not population and isinstance(parts.reference, AreaReference):
         population = parts.reference.pairs.first_totals
         _refuse_empty(population)
-        legend = read_legend(settings.raster, raster, population)
+        legend = read_legend(settings.raster, population)
         if not _is_zero_class(settings, legend):
             parts.reference.ignore_zero()
     if matched is None:
@@ -205,7 +204,7 @@ def _find(parts: Parts) -> Findings:
 
 def _read_other_legend(source: str | None, values: set[int]) -> dict[int, ShownClass]:
     """Legend of another raster than the map; empty without one."""
-    return read_legend(source, describe(source), values) if source else {}
+    return read_legend(source, values) if source else {}
 
 
 def _summarise(assessment: Assessment) -> Iterator[Event]:

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ToolboxError
-from ..imagery.raster import RasterInfo
-from ..labels.classified import RasterLabels
-from ..labels.schema import LARGEST_VALUE, PALETTE, ClassDefinition
+from ..imagery.raster import open_raster
+from ..labels.classified import name_classes
+from ..labels.schema import LARGEST_VALUE, PALETTE
 
 BACKGROUND_NAME, BACKGROUND_COLOR = "Background", (225, 225, 225)
 
@@ -24,14 +24,14 @@ class ShownClass:
     color: tuple[int, int, int]
 
 
-def read_legend(source: str, info: RasterInfo, values: Iterable[int]) -> dict[int, ShownClass]:
+def read_legend(source: str, values: Iterable[int]) -> dict[int, ShownClass]:
     """Names and colours of some values, as far as a raster and its sidecar tell them; the value and the palette where they do not."""
     wanted = sorted(set(values))
     legend = {0: ShownClass(0, BACKGROUND_NAME, BACKGROUND_COLOR)} if 0 in wanted else {}
     classes = [value for value in wanted if value > 0]
     if classes:
-        with RasterLabels(source, info, max(info.width, info.height)) as labels:
-            found: Sequence[ClassDefinition] = labels.build_schema(classes).classes
+        with open_raster(source) as dataset:
+            found = name_classes(dataset, source, classes).classes
         legend |= {entry.value: ShownClass(entry.value, entry.name, entry.color) for entry in found}
     return legend
 

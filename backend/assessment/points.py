@@ -74,7 +74,7 @@ def draw_points(settings: PointsSettings, job_id: str) -> Iterator[Event]:
     with ClassMap(settings.raster, "INPUT") as classes, OutputFiles([settings.output], job_id) as files:
         source = MaskedMap(classes, settings.mask)
         sizes = yield from _count(classes.info, source)
-        legend = read_legend(settings.raster, classes.info, sizes)
+        legend = read_legend(settings.raster, sizes)
         points = yield from _plan(settings, sizes, legend)
         pixels = yield from _draw(settings, classes.info, source, sizes, points)
         yield from _tell(settings, sizes, points, pixels, legend)
