@@ -25,12 +25,12 @@ from qgis.core import (
 )
 from qgis.gui import QgsMapCanvas, QgsMessageBar, QgsRubberBand, QgsVertexMarker
 from qgis.PyQt.QtCore import QObject, Qt
-from qgis.PyQt.QtGui import QColor, QKeySequence
-from qgis.PyQt.QtWidgets import QAction, QWidget
+from qgis.PyQt.QtGui import QColor
 
 from ..backend.errors import ToolboxError
 from .review_classes import ReviewClass, classes_of_raster, list_classes
 from .review_dock import ReviewDock, tr
+from .review_keys import ReviewKeys
 from .review_session import DECIDED, DISPUTED, SKIPPED, TRUTH, PointState, ReviewSession
 
 MARK_COLOR, HALO_COLOR = QColor(230, 57, 70), QColor(255, 255, 255)
@@ -53,7 +53,7 @@ class Review(QObject):
         self._dock, self._canvas, self._messages, self._project = dock, canvas, messages, project
         self.session: ReviewSession | None = None
         self._classes: list[ReviewClass] = []
-        self._keys: list[tuple[QWidget, QAction]] = []
+        self._keys: ReviewKeys | None = None
         self._marks: list[QgsVertexMarker | QgsRubberBand] = []
         self._hidden: list[str] = []
         if not dock.reviewer.text():
@@ -107,7 +107,7 @@ class Review(QObject):
             self._hide_class_rasters()
         self._dock.show_classes(self._classes)
         self._dock.show_running(True)
-        self._add_keys()
+        self._keys = self._make_keys()
         if not session.go_to_next_open():
             self._messages.pushInfo(self._dock.windowTitle(), tr("All points are answered."))
         self._show()
@@ -119,10 +119,9 @@ class Review(QObject):
             return
         self.comment(self._dock.comment.text())
         self.session = None
-        for widget, action in self._keys:
-            widget.removeAction(action)
-            action.deleteLater()
-        self._keys.clear()
+        if self._keys is not None:
+            self._keys.remove()
+            self._keys = None
         self._clear_marks()
         root = self._project.layerTreeRoot()
         for layer in filter(None, map(root.findLayer, self._hidden)):
@@ -271,20 +270,14 @@ class Review(QObject):
                 node.setItemVisibilityChecked(False)
                 self._hidden.append(node.layerId())
 
-    def _add_keys(self) -> None:
-        """Keys that work while canvas or dock, or a part of them, has the focus; text fields keep their letters."""
-        actions: list[tuple[str, Callable[[], None]]] = []
-        actions += [(entry.key, partial(self.answer, entry.value)) for entry in self._classes if entry.key]
-        actions += [("S", self.skip), ("B", self.back), ("Backspace", self.back), ("N", self.go_on)]
-        actions.append(("C", self._dock.comment.setFocus))
-        for key, call in actions:
-            for widget in (self._canvas, self._dock):
-                action = QAction(widget)
-                action.setShortcut(QKeySequence(key))
-                action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-                action.triggered.connect(partial(_call, call))
-                widget.addAction(action)
-                self._keys.append((widget, action))
+    def _make_keys(self) -> ReviewKeys:
+        actions: dict[int, Callable[[], None]] = {}
+        for entry in self._classes:
+            if entry.key:
+                actions[ord(entry.key)] = partial(self.answer, entry.value)
+        actions |= {ord("S"): self.skip, ord("B"): self.back, ord("N"): self.go_on, ord("C"): self._dock.comment.setFocus}
+        actions[int(Qt.Key.Key_Backspace)] = self.back
+        return ReviewKeys((self._canvas, self._dock), actions, self)
 
     def _forget_removed(self, ids: list[str]) -> None:
         if self.session is not None and self.session.layer.id() in ids:
@@ -293,8 +286,3 @@ class Review(QObject):
 
 def _shows_classes(layer: QgsMapLayer | None) -> bool:
     return isinstance(layer, QgsRasterLayer) and isinstance(layer.renderer(), QgsPalettedRasterRenderer)
-
-
-def _call(function: Callable[[], None], _checked: bool = False) -> None:
-    """Calls a function without what a triggered action hands over."""
-    function()

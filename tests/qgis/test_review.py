@@ -8,7 +8,7 @@ from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QSettings, Qt, QVariant
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication, QMainWindow
+from qgis.PyQt.QtWidgets import QAction, QApplication, QMainWindow
 from qgis_helpers import CRS, Log, make_layer, read_array, run, square, write_raster
 
 KEY = Qt.Key
@@ -172,6 +172,32 @@ def test_skipped_points_come_last_and_back_corrects_an_answer(desk):
     corrected = desk.review.session.current
     desk.press(KEY.Key_2)
     assert desk.rows()[corrected]["GrndTruth"] == 4
+
+
+def test_keys_win_over_shortcuts_of_qgis_during_the_review_only(desk):
+    action = QAction("snapping", desk.window)
+    action.setShortcut("S")
+    taken = []
+    action.triggered.connect(lambda: taken.append(1))
+    desk.window.addAction(action)
+    desk.start()
+    first = desk.review.session.current
+    desk.press(KEY.Key_S)
+    desk.press(KEY.Key_S, desk.dock)
+    assert desk.rows()[first]["Status"] == "skipped"
+    assert taken == []
+    QTest.mouseClick(desk.dock.start, Qt.MouseButton.LeftButton)
+    desk.press(KEY.Key_S)
+    assert taken == [1]
+
+
+def test_keys_with_control_are_left_to_qgis(desk):
+    desk.start()
+    first = desk.review.session.current
+    QTest.keyClick(desk.canvas, KEY.Key_1, Qt.KeyboardModifier.ControlModifier)
+    assert desk.review.session.current == first
+    QTest.keyClick(desk.canvas, KEY.Key_1, Qt.KeyboardModifier.KeypadModifier)
+    assert desk.rows()[first]["GrndTruth"] == 1
 
 
 def test_letters_typed_into_a_comment_are_no_answers(desk):
