@@ -213,11 +213,11 @@ def _summarise(assessment: Assessment) -> Iterator[Event]:
     if assessment.estimates is not None:
         overall = assessment.estimates.overall
         yield info(
-            f"Overall accuracy, estimated for the whole map: {overall.value:.4f} ± {overall.margin:.4f} (95 %); of the "
-            f"{assessment.counts.total} points themselves: {assessment.counts.overall_accuracy:.4f}."
+            f"Overall accuracy, estimated for the whole map: {_number(overall.value)} ± {_number(overall.margin)} (95 %); of the "
+            f"{assessment.counts.total} points themselves: {_number(assessment.counts.overall_accuracy)}."
         )
     else:
-        yield info(f"Overall accuracy of {assessment.counts.total:,} {assessment.unit}: {figures.overall_accuracy:.4f}.")
+        yield info(f"Overall accuracy of {assessment.counts.total:,} {assessment.unit}: {_number(figures.overall_accuracy)}.")
     for place, entry in enumerate(assessment.classes):
         yield info(
             f"  {entry.value}  {entry.name}: user's accuracy {_number(figures.precision[place])}, producer's accuracy "
