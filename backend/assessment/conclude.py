@@ -23,7 +23,9 @@ from .regions import RegionCollector
 from .result import SQUARE_METRES_PER_HECTARE, Assessment, PointPicture
 from .settings import AssessSettings
 
-FEW_POINTS = 25  # in a class of the map, below which the normal distribution behind the interval is a poor guess
+# In a class of the map, below which the normal distribution behind the interval is a poor guess: in a simulation (see the tests)
+# intervals from 50 points a class covered the truth in 89 to 92 % of the samples, those from 300 points in 95 %.
+FEW_POINTS = 50
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ def _note_small(counts: ConfusionMatrix, classes: Sequence[ShownClass]) -> list[
     few = [entry.name for entry, points in zip(classes, mapped, strict=True) if 1 < points < FEW_POINTS]
     if not few:
         return []
-    return [f"Fewer than {FEW_POINTS} points lie in the map's {', '.join(few)}: their intervals are rough, and 0 or 1 is not certain."]
+    return [f"Fewer than {FEW_POINTS} points lie in the map's {', '.join(few)}: their intervals are rough and rather too narrow."]
 
 
 def _pixel_hectares(raster: RasterInfo) -> float | None:

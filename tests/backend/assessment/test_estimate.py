@@ -149,3 +149,26 @@ def test_class_that_is_nowhere_has_no_accuracy_and_no_area():
 def test_units_in_a_stratum_without_size_are_refused():
     with pytest.raises(ValueError, match=r"\[3\]"):
         StratifiedSample(np.array([1, 3]), {1: 10})
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    """2,000 samples of 300 points a class from a map of which everything is known: 95 %, ± 0.5 % by chance.
+
+    With few points the normal distribution is a poor guess, as the tool says: with 50 it is 89 to 92 % for the same map.
+    """
+    generator = np.random.default_rng(11)
+    mapped = np.repeat([1, 2, 3], [140_000, 50_000, 10_000])
+    truth = np.where(generator.random(mapped.size) < 0.15, generator.choice([1, 2, 3], mapped.size), mapped)
+    places = {value: np.flatnonzero(mapped == value) for value in (1, 2, 3)}
+    sizes = {value: place.size for value, place in places.items()}
+    covered = np.zeros(4)
+    rounds = 2000
+    for _ in range(rounds):
+        drawn = np.concatenate([generator.choice(place, 300) for place in places.values()])
+        sample = StratifiedSample(mapped[drawn], sizes)
+        right = sample.estimate_mean(mapped[drawn] == truth[drawn])
+        covered[0] += abs(right.value - (mapped == truth).mean()) <= right.margin
+        for value in (1, 2, 3):
+            area = sample.estimate_mean(truth[drawn] == value)
+            covered[value] += abs(area.value - (truth == value).mean()) <= area.margin
+    assert np.all(np.abs(covered / rounds - 0.95) < 0.02), covered / rounds
