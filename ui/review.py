@@ -24,6 +24,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 from qgis.gui import QgsMapCanvas, QgsMessageBar, QgsRubberBand, QgsVertexMarker
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtGui import QColor
 
@@ -261,6 +262,7 @@ class Review(QObject):
     def _clear_marks(self) -> None:
         for mark in self._marks:
             self._canvas.scene().removeItem(mark)
+            sip.delete(mark)  # else it would live on without a scene until QGIS ends
         self._marks.clear()
 
     def _hide_class_rasters(self) -> None:

@@ -198,6 +198,21 @@ def test_layer_of_errors_is_a_label_layer_with_the_truth(rasters, folder):
     QgsProject.instance().clear()
 
 
+def test_map_without_georeference_is_assessed_where_qgis_shows_it(folder):
+    raster = write_raster(folder / "plain.tif", np.array([[[1, 1, 1], [2, 2, 2], [2, 2, 2]]], np.uint8), crs=None, transform=None)
+    run("accuracypoints", INPUT=raster, COUNT=9, OUTPUT=folder / "points.gpkg")
+    layer = QgsVectorLayer(str(folder / "points.gpkg"), "points", "ogr")
+    index = layer.fields().indexOf("GrndTruth")
+    upper = {feature.id(): feature.geometry().asPoint().y() > -2 for feature in layer.getFeatures()}
+    assert layer.dataProvider().changeAttributeValues({key: {index: 1 if value else 2} for key, value in upper.items()})
+    outputs = run("assessaccuracy", INPUT=raster, REFERENCE=layer, OUTPUT=folder / "t.gpkg", OUTPUT_ERRORS=folder / "errors.gpkg")
+    assert outputs["OVERALL_ACCURACY"] == pytest.approx(6 / 9)
+    assert table(outputs["OUTPUT"])["C_1"]["Area_pixels"] == pytest.approx(6)
+    errors = QgsVectorLayer(str(folder / "errors.gpkg"), "errors", "ogr")
+    assert sorted(feature.geometry().asPoint().x() for feature in errors.getFeatures()) == [0.5, 1.5, 2.5]
+    assert {feature.geometry().asPoint().y() for feature in errors.getFeatures()} == {-1.5}
+
+
 def test_either_a_vector_or_a_raster_must_be_given(rasters, published, folder):
     assert "either REFERENCE" in refusal("assessaccuracy", INPUT=rasters["map"], OUTPUT=folder / "t.gpkg")
     both = {"REFERENCE": published[1], "REFERENCE_RASTER": rasters["truth"]}

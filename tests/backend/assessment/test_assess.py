@@ -251,6 +251,18 @@ def test_errors_of_points_are_points_with_the_truth(tmp_path):
     assert errors.with_suffix(".qml").exists()
 
 
+def test_perfect_map_has_an_empty_layer_of_errors(tmp_path, truth):
+    errors = tmp_path / "errors.gpkg"
+    points = write_points(tmp_path / "points.gpkg", [0, 1], [0, 0], [CODES[truth[0, 0]]] * 2)
+    raster = write_raster(tmp_path / "truth.tif", truth)
+    for reference in ({"reference_raster": raster}, {"reference": points, "reference_classes": CLASSES}):
+        outputs, _, _ = run(tmp_path, truth, errors=str(errors), **reference)
+        assert outputs["OVERALL_ACCURACY"] == 1
+        meta, _, geometry, _ = pyogrio.raw.read(errors)
+        assert len(geometry) == 0
+        assert "Classvalue" in meta["fields"]
+
+
 def test_nothing_in_common_is_refused_and_previous_files_stay(tmp_path, mapped, truth):
     (tmp_path / "out").mkdir()
     before = tmp_path / "out" / "table.gpkg"
