@@ -131,7 +131,10 @@ class PairCounter:
 
 def _fits_4(values: NDArray[np.uint8]) -> bool:
     """Whether all classes of a window are below 15."""
-    return int((values + np.uint8(1)).max(initial=0)) <= _NOTHING_4  # 255, which is no class, becomes 0
+    highest = int(values.max(initial=0))
+    if highest == NOTHING_8:
+        highest = int((values + np.uint8(1)).max()) - 1  # 255, which is no class, becomes 0
+    return highest < _NOTHING_4
 
 
 class _Axis:
