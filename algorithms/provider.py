@@ -9,6 +9,8 @@ from qgis.core import QgsApplication, QgsMessageLog, QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
 
 from ..backend import __version__
+from .accuracy_points import AccuracyPoints
+from .assess_accuracy import AssessAccuracy
 from .base import ToolboxAlgorithm, icon_path
 from .check_setup import CheckSetup
 from .classify_pixels import ClassifyPixels
@@ -16,7 +18,7 @@ from .export_training_data import ExportTrainingData
 from .install_backend import InstallBackend
 from .train_model import TrainModel
 
-ALGORITHMS = (CheckSetup, InstallBackend, ExportTrainingData, TrainModel, ClassifyPixels)
+ALGORITHMS = (CheckSetup, InstallBackend, ExportTrainingData, TrainModel, ClassifyPixels, AccuracyPoints, AssessAccuracy)
 MODELS = Path(__file__).resolve().parent.parent / "resources" / "models"
 
 

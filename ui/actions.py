@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The plugin's menu (below Raster) and toolbar: one entry per step of the workflow, each opens the tool's dialog."""
+"""The plugin's menu (below Raster) and toolbar: one entry per step of the workflow, each opens a tool's dialog or a window of ours."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
-from qgis.core import Qgis
+from qgis.core import Qgis, QgsProject
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtCore import QCoreApplication, Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QPushButton, QToolBar, QWidget
 
@@ -17,14 +17,20 @@ from ..algorithms.notices import NOTICES
 from ..algorithms.provider import DeepLearningProvider
 
 if TYPE_CHECKING:
+    from .review_dock import ReviewDock
     from .setup_dialog import SetupDialog
 
 MENU = "Deep Learning Toolbox"
-# Algorithm, icon, whether it also stands in the toolbar.
+REVIEW, SETUP = "review", "setup"  # entries that are no tools
+# Tool or entry, icon, whether it also stands in the toolbar.
 ENTRIES = (
     ("exporttrainingdata", "export.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),
+    ("accuracypoints", "points.svg", False),
+    (REVIEW, "review.svg", False),
+    ("assessaccuracy", "assess.svg", False),
+    (SETUP, "setup.svg", True),
 )
 
 
@@ -34,47 +40,23 @@ class ToolboxActions:
     def __init__(self, iface: QgisInterface) -> None:
         self._iface = iface
         self._dialogs: list[QWidget] = []  # those not yet deleted; QGIS deletes a tool's dialog when it is closed and idle
+        self._review: ReviewDock | None = None
+        self._setup: SetupDialog | None = None
         self._toolbar: QToolBar = iface.addToolBar(MENU)
         self._toolbar.setObjectName("DeepLearningToolbox")  # QGIS restores its place by this name
         self._actions: list[QAction] = []
+        own = {
+            REVIEW: (_translate("Review accuracy points…"), self.open_review),
+            SETUP: (_translate("Set up…"), self.open_setup),
+        }
         names = {algorithm.name(): algorithm.displayName() for algorithm in DeepLearningProvider.tools()}
         for name, icon, in_toolbar in ENTRIES:
-            action = QAction(QIcon(icon_path(icon)), f"{names[name]}…", iface.mainWindow())
-            action.setObjectName(f"deep_learning_toolbox_{name}")
-            action.triggered.connect(partial(self.open_dialog, f"{DeepLearningProvider.ID}:{name}"))
-            iface.addPluginToRasterMenu(MENU, action)
-            if in_toolbar:
-                self._toolbar.addAction(action)
-            self._actions.append(action)
-        self._setup: SetupDialog | None = None
-        self._add_setup()
+            if name in own:
+                text, run = own[name]
+            else:
+                text, run = f"{names[name]}…", partial(self.open_dialog, f"{DeepLearningProvider.ID}:{name}")
+            self._add(name, icon, in_toolbar, text, run)
         NOTICES.backend_missing.connect(self._offer_setup)
-
-    def _add_setup(self) -> None:
-        """The entry of the set-up dialog, which runs two tools."""
-        action = QAction(QIcon(icon_path("setup.svg")), _translate("Set up…"), self._iface.mainWindow())
-        action.setObjectName("deep_learning_toolbox_setup")
-        action.triggered.connect(self.open_setup)
-        self._iface.addPluginToRasterMenu(MENU, action)
-        self._toolbar.addAction(action)
-        self._actions.append(action)
-
-    def open_setup(self, _checked: bool = False) -> None:
-        """Opens the set-up dialog, the same one each time."""
-        if self._setup is None:
-            from .setup_dialog import SetupDialog
-
-            self._setup = SetupDialog(self._iface.mainWindow())
-        self._setup.open_fresh()
-
-    def _offer_setup(self) -> None:
-        """Offers the set-up in the message bar after a tool could not run."""
-        bar = self._iface.messageBar()
-        item = bar.createMessage(MENU, _translate("The deep learning libraries are not ready."))
-        button = QPushButton(_translate("Set up…"), item)
-        button.clicked.connect(self.open_setup)
-        item.layout().addWidget(button)
-        bar.pushWidget(item, Qgis.MessageLevel.Warning)
 
     def open_dialog(self, algorithm_id: str, _checked: bool = False) -> None:
         """Opens the dialog of a tool beside the main window; the message bar tells when Processing is switched off."""
@@ -89,17 +71,43 @@ class ToolboxActions:
         self._dialogs.append(dialog)
         dialog.show()
 
+    def open_review(self, _checked: bool = False) -> None:
+        """Shows the review dock; it is made when it is first asked for."""
+        if self._review is None:
+            from .review import Review
+            from .review_dock import ReviewDock
+
+            self._review = ReviewDock(self._iface.mainWindow())
+            review = Review(self._review, self._iface.mapCanvas(), self._iface.messageBar(), QgsProject.instance())
+            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._review)
+            review.suggest()
+        self._review.show()
+        self._review.raise_()
+
+    def open_setup(self, _checked: bool = False) -> None:
+        """Opens the set-up dialog, the same one each time."""
+        if self._setup is None:
+            from .setup_dialog import SetupDialog
+
+            self._setup = SetupDialog(self._iface.mainWindow())
+        self._setup.open_fresh()
+
     def remove(self) -> None:
-        """Closes the dialogs and removes toolbar and menu."""
+        """Closes the windows and removes toolbar and menu."""
         NOTICES.backend_missing.disconnect(self._offer_setup)
+        for dialog in list(self._dialogs):
+            dialog.close()
+        self._dialogs.clear()
         if self._setup is not None:
             self._setup.stop()
             self._setup.close()
             self._setup.deleteLater()
             self._setup = None
-        for dialog in list(self._dialogs):
-            dialog.close()
-        self._dialogs.clear()
+        if self._review is not None:
+            self._review.close()
+            self._iface.removeDockWidget(self._review)
+            self._review.deleteLater()
+            self._review = None
         for action in reversed(self._actions):
             self._toolbar.removeAction(action)
             self._iface.removePluginRasterMenu(MENU, action)
@@ -107,6 +115,25 @@ class ToolboxActions:
         self._actions.clear()
         self._iface.mainWindow().removeToolBar(self._toolbar)
         self._toolbar.deleteLater()
+
+    def _add(self, name: str, icon: str, in_toolbar: bool, text: str, run: Callable[..., None]) -> None:
+        """Adds an entry to the menu and perhaps to the toolbar."""
+        action = QAction(QIcon(icon_path(icon)), text, self._iface.mainWindow())
+        action.setObjectName(f"deep_learning_toolbox_{name}")
+        action.triggered.connect(run)
+        self._iface.addPluginToRasterMenu(MENU, action)
+        if in_toolbar:
+            self._toolbar.addAction(action)
+        self._actions.append(action)
+
+    def _offer_setup(self) -> None:
+        """Offers the set-up in the message bar after a tool could not run."""
+        bar = self._iface.messageBar()
+        item = bar.createMessage(MENU, _translate("The deep learning libraries are not ready."))
+        button = QPushButton(_translate("Set up…"), item)
+        button.clicked.connect(self.open_setup)
+        item.layout().addWidget(button)
+        bar.pushWidget(item, Qgis.MessageLevel.Warning)
 
     def _forget(self, dialog: QWidget, _deleted: object = None) -> None:
         self._dialogs = [other for other in self._dialogs if other is not dialog]

@@ -48,9 +48,30 @@ class ConfusionMatrix:
         place = np.minimum(np.searchsorted(ascending, values), ascending.size - 1)
         return np.where(ascending[place] == values, order[place], ascending.size)
 
+    @classmethod
+    def from_counts(cls, class_values: Sequence[int], counts: ArrayLike) -> ConfusionMatrix:
+        """A matrix from finished counts, or from shares of the map's area, by (label, prediction).
+
+        Args:
+            class_values: The class values, in the order of rows and columns.
+            counts: Square array of numbers that are not negative; shares keep their fractions.
+
+        Raises:
+            ValueError: Another shape than the class values ask for, or a negative or not finite number.
+        """
+        matrix = cls(class_values)
+        given = np.asarray(counts)
+        size = len(matrix.class_values)
+        if given.shape != (size, size):
+            raise ValueError(f"counts have the shape {given.shape}, {size} class values ask for {(size, size)}")
+        if not np.isfinite(given).all() or (given < 0).any():
+            raise ValueError("counts must be finite and not negative")
+        matrix._counts = np.hstack([given, np.zeros((size, 1), given.dtype)])
+        return matrix
+
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Square matrix (label, prediction) of pixel counts, without predictions outside the classes."""
+        """Square matrix (label, prediction) of pixel counts (or shares), without predictions outside the classes."""
         return self._counts[:, :-1].copy()
 
     @property
@@ -94,7 +115,7 @@ class ConfusionMatrix:
     @property
     def overall_accuracy(self) -> float:
         """Share of labelled pixels with the right class; NaN without labels."""
-        return float(_divide(self._hits.sum(), self.total))
+        return float(_divide(self._hits.sum(), self._counts.sum()))
 
     @property
     def mean_iou(self) -> float:
@@ -114,10 +135,27 @@ class ConfusionMatrix:
     @property
     def kappa(self) -> float:
         """Cohen's kappa (1960): agreement beyond what the row and column totals give by chance; NaN when chance is 1."""
-        if not self.total:
+        total = float(self._counts.sum())
+        if not total:
             return float("nan")
-        expected = float((self.support * self._predicted).sum()) / self.total**2
+        # Shares first: a class that is everything is then exactly 1, however many pixels it has.
+        expected = float(((self.support / total) * (self._predicted / total)).sum())
         return float(_divide(self.overall_accuracy - expected, 1 - expected))
+
+    @property
+    def quantity_disagreement(self) -> float:
+        """Share of the pixels that must be wrong because the classes' totals differ (Pontius and Millones 2011).
+
+        Half the sum of the absolute differences between labelled and predicted totals; doi:10.1080/01431161.2011.552923. A
+        prediction outside the classes counts as a class of its own. NaN without labels.
+        """
+        labelled = np.append(self.support, 0)
+        return float(_divide(np.abs(labelled - self._counts.sum(axis=0)).sum() / 2, self._counts.sum()))
+
+    @property
+    def allocation_disagreement(self) -> float:
+        """Share of the pixels that are wrong although the totals would fit, i.e. lie in the wrong place; see above."""
+        return 1 - self.overall_accuracy - self.quantity_disagreement
 
     def _mean_of_present(self, values: Floats) -> float:
         present = values[self.support > 0]

@@ -146,22 +146,22 @@ class RasterLabels:
         values = sorted(values)
         if not values:
             raise ToolboxError(f"The label raster {self._source} holds no class: every pixel is nodata or 0.")
-        entries = {value: {"value": value, **entry} for value, entry in self._legend().items()}
-        return ClassSchema.from_dicts([entries.get(value, {"value": value}) for value in values])
+        return name_classes(self._dataset, self._source, values)
 
-    def _legend(self) -> dict[int, dict[str, Any]]:
-        """Names and colours by value, as far as the raster tells them."""
-        legend: dict[int, dict[str, Any]] = {}
-        try:
-            for value, color in self._dataset.colormap(1).items():
-                legend[value] = {"color": list(color[:3])}
-        except ValueError:  # rasterio's way to say that there is no colour table
-            legend = {}
-        sidecar = Path(f"{self._source}.aux.xml")
-        if sidecar.is_file() and sidecar.stat().st_size <= MOST_SIDECAR_BYTES:
-            for value, entry in read_sidecar(sidecar.read_bytes()).items():
-                legend.setdefault(value, {}).update(entry)
-        return legend
+
+def name_classes(dataset: rasterio.DatasetReader, source: str, values: Iterable[int]) -> ClassSchema:
+    """The classes of some values of an open class raster, with names and colours as far as it and its sidecar tell them."""
+    legend: dict[int, dict[str, Any]] = {}
+    try:
+        for value, color in dataset.colormap(1).items():
+            legend[value] = {"color": list(color[:3])}
+    except ValueError:  # rasterio's way to say that there is no colour table
+        legend = {}
+    sidecar = Path(f"{source}.aux.xml")
+    if sidecar.is_file() and sidecar.stat().st_size <= MOST_SIDECAR_BYTES:
+        for value, entry in read_sidecar(sidecar.read_bytes()).items():
+            legend.setdefault(value, {}).update(entry)
+    return ClassSchema.from_dicts([{"value": value, **legend.get(value, {})} for value in values])
 
 
 def _corner_shift(transform: Affine, info: RasterInfo) -> float:

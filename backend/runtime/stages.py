@@ -41,6 +41,8 @@ STAGES = {
     "export": Stage(".chips.export", "export_chips", ".chips.settings", "ExportSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
+    "accuracy_points": Stage(".assessment.points", "draw_points", ".assessment.settings", "PointsSettings"),
+    "assess": Stage(".assessment.assess", "assess", ".assessment.settings", "AssessSettings"),
 }
 
 

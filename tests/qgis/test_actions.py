@@ -4,9 +4,9 @@
 import deep_learning_toolbox
 import pytest
 from qgis.core import QgsApplication
-from qgis.gui import QgsMessageBar
+from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
-from qgis.PyQt.QtWidgets import QAction, QMainWindow, QPushButton, QToolBar
+from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMainWindow, QPushButton, QToolBar
 from qgis_helpers import refusal
 
 MENU = "Deep Learning Toolbox"
@@ -17,12 +17,9 @@ class Interface:
 
     def __init__(self):
         self.window = QMainWindow()
+        self.canvas = QgsMapCanvas(self.window)
+        self.messages = QgsMessageBar(self.window)
         self.raster_menu = {}
-
-        self.message_bar = QgsMessageBar()
-
-    def messageBar(self):  # noqa: N802
-        return self.message_bar
 
     def mainWindow(self):  # noqa: N802 - QGIS's spelling, as below
         return self.window
@@ -34,6 +31,18 @@ class Interface:
 
     def addPluginToRasterMenu(self, menu, action):  # noqa: N802
         self.raster_menu.setdefault(menu, []).append(action)
+
+    def mapCanvas(self):  # noqa: N802
+        return self.canvas
+
+    def messageBar(self):  # noqa: N802
+        return self.messages
+
+    def addDockWidget(self, area, dock):  # noqa: N802
+        self.window.addDockWidget(area, dock)
+
+    def removeDockWidget(self, dock):  # noqa: N802
+        self.window.removeDockWidget(dock)
 
     def removePluginRasterMenu(self, menu, action):  # noqa: N802
         self.raster_menu[menu].remove(action)
@@ -64,6 +73,9 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
         "Export training data…",
         "Train deep learning model…",
         "Classify pixels using deep learning…",
+        "Create accuracy assessment points…",
+        "Review accuracy points…",
+        "Assess accuracy…",
         "Set up…",
     ]
     assert not any(action.icon().isNull() for action in actions)
@@ -97,15 +109,24 @@ def test_a_tool_that_finds_no_worker_offers_the_set_up_in_the_message_bar(interf
     told = refusal("classifypixels", INPUT=scene, MODEL=folder / "m.dlpk", OUTPUT=folder / "map.tif")
     assert "libraries are not installed: run the tool" in told
     QCoreApplication.processEvents()
-    (button,) = interface.message_bar.currentItem().findChildren(QPushButton)
+    (button,) = interface.messages.currentItem().findChildren(QPushButton)
     assert button.text() == "Set up…"
     assert interface.plugin.actions._setup is None  # nothing opens by itself
     button.click()
     assert interface.plugin.actions._setup.isVisible()
 
 
+def test_review_opens_one_dock_that_unloading_takes_away(interface):
+    (action,) = [action for action in interface.raster_menu[MENU] if action.text() == "Review accuracy points…"]
+    action.trigger()
+    action.trigger()
+    assert children(interface.window, QDockWidget) == ["DeepLearningToolboxReview"]
+    interface.plugin.unload()
+    assert children(interface.window, QDockWidget) == []
+
+
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):
-    assert len(children(interface.window, QAction)) == 4
+    assert len(children(interface.window, QAction)) == 7
     interface.plugin.unload()
     assert interface.raster_menu[MENU] == []
     assert children(interface.window, QAction) == []

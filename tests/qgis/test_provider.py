@@ -37,6 +37,22 @@ FROZEN = {
         },
         {"OUTPUT", "OUTPUT_CONFIDENCE", "DEVICE_USED"},
     ),
+    "accuracypoints": (
+        {
+            "INPUT", "COUNT", "SAMPLING", "MIN_PER_CLASS", "MIN_DISTANCE", "MASK", "EXPECTED_ACCURACY", "MARGIN", "SEED", "OUTPUT",
+        },
+        {"OUTPUT", "POINTS"},
+    ),
+    "assessaccuracy": (
+        {
+            "INPUT", "REFERENCE", "CLASS_VALUE_FIELD", "REFERENCE_RASTER", "SECOND_MAP", "AREA_WEIGHTED", "UNLABELED", "OUTPUT",
+            "OUTPUT_HTML", "OUTPUT_ERRORS",
+        },
+        {
+            "OUTPUT", "OUTPUT_HTML", "OUTPUT_ERRORS", "OVERALL_ACCURACY", "OVERALL_MARGIN", "KAPPA", "MEAN_IOU", "MEAN_F1", "UNITS",
+            "QUANTITY_DISAGREEMENT", "ALLOCATION_DISAGREEMENT", "MCNEMAR_P", "ACCURACY_CHANGE",
+        },
+    ),
     "Train and classify from labels": (
         {"INPUT", "LABELS", "CLASS_VALUE_FIELD", "TILE_SIZE", "BACKBONE", "MAX_EPOCHS", "classify:Class raster", "train:Model folder"},
         {"classify:Class raster", "train:Model folder"},
@@ -48,15 +64,20 @@ REQUIRED = {
     "exporttrainingdata": {"INPUT", "OUTPUT"},
     "trainmodel": {"INPUT", "OUTPUT"},
     "classifypixels": {"INPUT", "MODEL", "OUTPUT"},
+    "accuracypoints": {"INPUT", "OUTPUT"},
+    "assessaccuracy": {"INPUT", "OUTPUT"},
     "Train and classify from labels": {"INPUT", "LABELS", "classify:Class raster", "train:Model folder"},
 }
 # Parameters that go to the worker under another name, or are no setting of it.
 RENAMED = {"UNLABELED": "unlabelled", "MEMORY": "memory_mb"}
+RENAMED |= {"SECOND_MAP": "second_raster", "OUTPUT_HTML": "report", "OUTPUT_ERRORS": "errors"}
 NOT_SETTINGS = {"BUFFER_RADIUS", "CHIP_FORMAT", "METADATA_FORMAT"}
 STAGES = {
     "exporttrainingdata": ("chips.settings", "ExportSettings"),
     "trainmodel": ("training.settings", "TrainSettings"),
     "classifypixels": ("inference.settings", "ClassifySettings"),
+    "accuracypoints": ("assessment.settings", "PointsSettings"),
+    "assessaccuracy": ("assessment.settings", "AssessSettings"),
 }
 DEFAULTS = """
 import dataclasses, importlib, json, sys

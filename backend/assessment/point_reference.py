@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reference points: where they lie on the map, what the map says there, and which sample they make.
+
+Points drawn by "Create accuracy assessment points" carry the stratum that they were drawn from and its number of pixels. Others are
+taken as drawn at random within each class of the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+
+from ..errors import ToolboxError
+from ..imagery.raster import RasterInfo
+from .estimate import StratifiedSample
+from .maps import Strip
+from .pairs import NOTHING, widen
+from .vector_file import LAYER
+
+NO_STRATUM = -1
+Integers = NDArray[np.int64]
+
+
+class PointReference:
+    """Collects what the rasters of each strip say at the points.
+
+    Args:
+        path: GeoPackage with the fields ``value``, ``stratum`` (−1 where unknown) and ``stratum_pixels`` (a text).
+        info: The map.
+        values: Class value by code.
+        ignored: Class values that mean "no answer".
+        rasters: Number of rasters in a strip: the map, and the second map if there is one.
+    """
+
+    kind = "points"
+
+    def __init__(self, path: Path, info: RasterInfo, values: Mapping[int, int], ignored: frozenset[int], rasters: int) -> None:
+        meta, _, geometry, fields = pyogrio.raw.read(path, layer=LAYER)
+        columns = dict(zip(meta["fields"], fields, strict=True))
+        points = shapely.from_wkb(geometry)
+        self.x, self.y = shapely.get_x(points), shapely.get_y(points)
+        self._reference = np.array([values[int(code)] for code in columns["value"]], np.int64)
+        self._strata = np.asarray(columns["stratum"], np.int64)
+        # A text, blank where unknown: it holds numbers of any length in every version of QGIS.
+        self._stratum_pixels = np.array([int(pixels or NO_STRATUM) for pixels in columns["stratum_pixels"]], np.int64)
+        columns_, rows = ~info.transform * (self.x, self.y)
+        self._columns, self._rows = np.floor(columns_).astype(np.int64), np.floor(rows).astype(np.int64)
+        is_inside = (self._columns >= 0) & (self._columns < info.width) & (self._rows >= 0) & (self._rows < info.height)
+        self._inside = is_inside
+        self._answered = ~np.isin(self._reference, list(ignored))
+        self._order = np.flatnonzero(is_inside)[np.argsort(self._rows[is_inside], kind="stable")]
+        self._found = np.full((rasters, self.x.size), NOTHING, np.uint16)
+
+    def add(self, strip: Strip) -> None:
+        """Notes the values of the strip's rasters at the points within it."""
+        top = int(strip.window.row_off)
+        rows = self._rows[self._order]
+        mine = self._order[np.searchsorted(rows, top) : np.searchsorted(rows, top + int(strip.window.height))]
+        for place in range(len(self._found)):
+            self._found[place, mine] = widen(strip.values[place][self._rows[mine] - top, self._columns[mine]])
+
+    def values(self) -> set[int]:
+        """The class values of the points that count."""
+        return set(self._reference[self._answered].tolist())
+
+    def second_values(self) -> set[int]:
+        """The class values of the second map at the points; empty without one."""
+        return {int(value) for values in self._found[1:2] for value in values if value != NOTHING}
+
+    def finish(self) -> PointSample:
+        """The points that can be compared, once all strips were added; raises ToolboxError when there is none."""
+        on_data = (self._found != NOTHING).all(axis=0)
+        known = on_data & self._answered
+        outside = int((self._answered & ~self._inside).sum())
+        on_nothing = int((self._answered & self._inside & ~on_data).sum())
+        unanswered = int((~self._answered).sum())
+        if not known.any():
+            raise ToolboxError(
+                f"None of the {self.x.size} reference points can be compared: {unanswered} have no class, {outside} lie outside of "
+                f"the map and {on_nothing} where it has no data; check both places and coordinate systems, and the class field."
+            )
+        return PointSample(
+            self.x[known],
+            self.y[known],
+            self._found[0, known].astype(np.int64),
+            self._found[1, known].astype(np.int64) if len(self._found) > 1 else None,
+            self._reference[known],
+            self._strata[known],
+            self._stratum_pixels[known],
+            outside,
+            on_nothing,
+            unanswered,
+        )
+
+
+@dataclass(frozen=True)
+class PointSample:
+    """Points with what the map says of them; arrays are (n,).
+
+    Attributes:
+        x: Map coordinate.
+        y: Map coordinate.
+        mapped: Class value of the map.
+        second: Class value of the second map; None without one.
+        reference: True class value.
+        strata: Class from which the point was drawn, −1 where unknown.
+        stratum_pixels: Pixels of that class where points were drawn, −1 where unknown.
+        outside: Points that lie outside of the map and are left out.
+        on_nothing: Points left out because a map has no data there.
+        unanswered: Points left out because they bear no class.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    mapped: Integers
+    second: Integers | None
+    reference: Integers
+    strata: Integers
+    stratum_pixels: Integers
+    outside: int
+    on_nothing: int
+    unanswered: int
+
+    @property
+    def is_designed(self) -> bool:
+        """Whether all points tell the stratum they were drawn from."""
+        return bool((self.strata != NO_STRATUM).all())
+
+    @property
+    def strata_are_classes(self) -> bool:
+        """Whether the strata are the classes of the map itself."""
+        return not self.is_designed or bool((self.strata == self.mapped).all())
+
+    def stratify(self, population: Mapping[int, int]) -> tuple[StratifiedSample, list[str]]:
+        """The sample with the sizes of its strata, and sentences on what it rests on.
+
+        Args:
+            population: Pixels of each class of the map.
+        """
+        notes = []
+        if not self.is_designed:
+            notes.append(
+                "The points do not tell how they were drawn. The estimates for the whole map hold if, within each class of the map, "
+                "every pixel had the same chance to become a point."
+            )
+            return StratifiedSample(self.mapped, population), notes
+        sizes = self._told_sizes()
+        if sizes is None:
+            notes.append("The points do not tell the sizes of their strata consistently; they are counted on the map.")
+            sizes = dict(population)
+            lost = sorted({int(value) for value in self.strata} - {value for value, size in sizes.items() if size > 0})
+            if lost:
+                raise ToolboxError(
+                    f"The points were drawn in the class {lost[0]}, which this map lacks, and do not tell its size (StratumPix): "
+                    "choose the map that they were drawn on as INPUT, or switch AREA_WEIGHTED off."
+                )
+        if not self.strata_are_classes:
+            changed = int((self.strata != self.mapped).sum())
+            notes.append(
+                f"At {changed} points the map has another class than the one they were drawn from: the points come from another map. "
+                "The estimates heed that (Stehman 2014)."
+            )
+        return StratifiedSample(self.strata, sizes), notes
+
+    def _told_sizes(self) -> dict[int, int] | None:
+        """Pixels of each stratum as the points tell them; None when a point tells none or two contradict each other."""
+        sizes: dict[int, int] = {}
+        for stratum, pixels in zip(self.strata.tolist(), self.stratum_pixels.tolist(), strict=True):
+            if pixels <= 0 or sizes.setdefault(stratum, pixels) != pixels:
+                return None
+        return sizes
