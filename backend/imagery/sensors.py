@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from ..errors import ToolboxError
 
@@ -36,7 +36,7 @@ class SensorBand:
     code: str
     name: str
     letters: tuple[str, ...]
-    wavelength_nm: Optional[float]
+    wavelength_nm: float | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Sensor:
     bands: tuple[SensorBand, ...]
     stacks: tuple[tuple[str, ...], ...]
 
-    def find(self, name: str) -> Optional[SensorBand]:
+    def find(self, name: str) -> SensorBand | None:
         """The band with a name or code such as red, B4, B04 or SR_B4; None if the sensor has no such band."""
         wanted, code = common_name(name), band_code(name)
         return next((band for band in self.bands if band.name == wanted or (code and band.code == code)), None)
@@ -93,9 +93,7 @@ def load_sensors() -> SensorTable:
 
 
 def _read_sensor(name: str, entry: dict[str, Any]) -> Sensor:
-    bands = tuple(
-        SensorBand(band["code"], band["name"], tuple(band["letters"]), band["wavelength_nm"]) for band in entry["bands"]
-    )
+    bands = tuple(SensorBand(band["code"], band["name"], tuple(band["letters"]), band["wavelength_nm"]) for band in entry["bands"])
     return Sensor(name, entry["title"], bands, tuple(tuple(stack.split()) for stack in entry["stacks"]))
 
 
@@ -113,7 +111,7 @@ def band_code(text: str) -> str:
 
 def match_letters(
     names: Sequence[str],
-    wavelengths_um: Sequence[Optional[float]],
+    wavelengths_um: Sequence[float | None],
     tagged: str = "",
     sensor: str = AUTO,
     band_map: str = "",
@@ -163,7 +161,7 @@ def _match_sensor(sensor: Sensor, names: Sequence[str]) -> LetterMatch:
     return LetterMatch(_by_names(sensor, stack), sensor=sensor.id, remark=remark)
 
 
-def _match_auto(table: SensorTable, names: Sequence[str], wavelengths_um: Sequence[Optional[float]], tagged: str) -> LetterMatch:
+def _match_auto(table: SensorTable, names: Sequence[str], wavelengths_um: Sequence[float | None], tagged: str) -> LetterMatch:
     if tagged in table.sensors:
         found = _by_names(table.sensors[tagged], names)
         if found:
@@ -211,7 +209,7 @@ def _by_codes(table: SensorTable, names: Sequence[str]) -> dict[str, int]:
     return candidates[0] if candidates and all(other == candidates[0] for other in candidates) else {}
 
 
-def _by_wavelengths(table: SensorTable, wavelengths_um: Sequence[Optional[float]]) -> dict[str, int]:
+def _by_wavelengths(table: SensorTable, wavelengths_um: Sequence[float | None]) -> dict[str, int]:
     """For each letter the band within its range that is nearest to its usual wavelength."""
     found: dict[str, int] = {}
     for letter, (lowest, usual, highest) in table.ranges_nm.items():
@@ -225,9 +223,7 @@ def _by_wavelengths(table: SensorTable, wavelengths_um: Sequence[Optional[float]
     return found
 
 
-def _known_wavelengths(
-    bands: dict[str, int], wavelengths_um: Sequence[Optional[float]], sensor: Optional[Sensor]
-) -> dict[str, float]:
+def _known_wavelengths(bands: dict[str, int], wavelengths_um: Sequence[float | None], sensor: Sensor | None) -> dict[str, float]:
     """The image's own wavelengths, else those of the sensor."""
     typical = {letter: band.wavelength_nm for band in sensor.bands for letter in band.letters} if sensor else {}
     known = {letter: wavelengths_um[number - 1] for letter, number in bands.items()}
@@ -252,7 +248,8 @@ def parse_band_map(text: str, names: Sequence[str]) -> dict[str, int]:
         letter = left if left in table.letters else letters.get(common_name(left), "")
         if not equals or not letter:
             raise ToolboxError(
-                f"BAND_MAP holds “{entry}”; write a letter and the number of its band, such as N=5. Letters: {', '.join(table.letters)}."
+                f"BAND_MAP holds “{entry}”; write a letter and the number of its band, such as N=5. "
+                f"Letters: {', '.join(table.letters)}."
             )
         number = int(right) if right.isdecimal() else keys.index(right.casefold()) + 1 if right.casefold() in keys else 0
         if not 1 <= number <= len(names):

@@ -41,6 +41,7 @@ STAGES = {
     "export": Stage(".chips.export", "export_chips", ".chips.settings", "ExportSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
+    "indices": Stage(".imagery.indices.compute", "compute_indices", ".imagery.indices.settings", "IndicesSettings"),
 }
 
 

@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional
 
 from ...errors import ToolboxError
 from .formula import Formula, parse_formula
@@ -43,7 +42,7 @@ class IndexDefinition:
 class Constant:
     """A constant of the formulas; without a default the user has to give it."""
 
-    default: Optional[float]
+    default: float | None
     title: str
 
 
@@ -60,9 +59,7 @@ def load_catalogue() -> Catalogue:
     """The catalogue, in alphabetical order."""
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     indices = {
-        name: IndexDefinition(
-            name, entry["title"], entry["domain"], entry["formula"], tuple(entry["platforms"]), entry["reference"]
-        )
+        name: IndexDefinition(name, entry["title"], entry["domain"], entry["formula"], tuple(entry["platforms"]), entry["reference"])
         for name, entry in table["indices"].items()
     }
     return Catalogue(indices, {name: Constant(entry["default"], entry["title"]) for name, entry in table["constants"].items()})
@@ -146,7 +143,7 @@ def parse_parameters(text: str) -> dict[str, float]:
     return found
 
 
-def _finite(text: str) -> Optional[float]:
+def _finite(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ from ...errors import ToolboxError
 
 LONGEST_FORMULA = 1000  # characters; the longest of the catalogue has 215
 DEEPEST_FORMULA = 100  # nested operations; Python's own parser gives up at some 200 parentheses
-
-Value = Union[NDArray[np.float64], float]
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
@@ -46,7 +44,7 @@ class Formula:
     names: tuple[str, ...]
     _tree: ast.expr
 
-    def evaluate(self, values: Mapping[str, Value]) -> NDArray[np.float64]:
+    def evaluate(self, values: Mapping[str, NDArray[np.float64] | float]) -> NDArray[np.float64]:
         """The value of the formula, computed in float64.
 
         Args:
@@ -99,7 +97,7 @@ def _find_fault(node: ast.expr, names: set[str], depth: int) -> str:
     return kinds.get(type(node), f"a “{type(getattr(node, 'op', node)).__name__}”")
 
 
-def _evaluate(node: ast.expr, values: Mapping[str, Value]) -> Any:
+def _evaluate(node: ast.expr, values: Mapping[str, NDArray[np.float64] | float]) -> Any:
     if isinstance(node, ast.Name):
         value = values[node.id]
         # Python's floats raise where NumPy's give infinity or NaN

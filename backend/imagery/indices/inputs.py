@@ -11,14 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
 
 from ...errors import ToolboxError
 from ..sensors import LetterMatch, load_sensors
 from .catalogue import Constant, IndexDefinition, load_catalogue
 from .formula import Formula
-
-Operand = Union[int, float]  # a one-based band number, or a constant
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class IndexInputs:
         formula: Its checked formula.
         bands: One-based band number by name in the formula.
         numbers: Constants by name.
-        kernels: By name the pair whose radial basis function kernel it is; a float in it is a constant.
+        kernels: By name the pair whose radial basis function kernel it is: an int is a one-based band number, a float a constant.
         missing: The names for which the image has nothing; the index can be computed if this is empty.
     """
 
@@ -38,7 +35,7 @@ class IndexInputs:
     formula: Formula
     bands: dict[str, int] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
-    kernels: dict[str, tuple[Operand, Operand]] = field(default_factory=dict)
+    kernels: dict[str, tuple[float, float]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
     @property
@@ -81,7 +78,7 @@ class InputFinder:
             return False
         return True
 
-    def _kernel(self, name: str) -> tuple[Operand, ...]:
+    def _kernel(self, name: str) -> tuple[float, ...]:
         """The two parts of a kernel's name such as kNR; empty when it is none or a part is missing."""
         if not re.fullmatch(r"k[A-Z]{2}", name):
             return ()
