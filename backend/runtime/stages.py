@@ -42,6 +42,7 @@ STAGES = {
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
     "indices": Stage(".imagery.indices.compute", "compute_indices", ".imagery.indices.settings", "IndicesSettings"),
+    "scene": Stage(".imagery.scenes.prepare", "prepare_scene", ".imagery.scenes.settings", "SceneSettings"),
 }
 
 
