@@ -45,8 +45,8 @@ def find_scene(inputs: Sequence[str], scale: str) -> Scene:
     if path.is_dir() and rasters:
         return read_rasters(rasters, scale)
     raise ToolboxError(
-        f"{path.name} holds no metadata of a Landsat Collection 2 (…_MTL.txt) or Sentinel-2 product (MTD_MSIL1C.xml, MTD_MSIL2A.xml) and "
-        "no rasters; choose the folder or archive of the product."
+        f"{path.name} holds neither rasters nor the metadata of a Landsat Collection 2 (…_MTL.txt) or Sentinel-2 product "
+        "(MTD_MSIL1C.xml, MTD_MSIL2A.xml); choose the folder or archive of the product."
     )
 
 
@@ -71,8 +71,8 @@ def _find_metadata(files: ProductFiles) -> str:
         )
     if not found and files.find(sentinel2.OLD_METADATA_NAME):
         raise ToolboxError(
-            f"{files.path.name} is a Sentinel-2 product in the form used until December 2016; download it again, all of them have been "
-            "processed anew."
+            f"{files.path.name} is a Sentinel-2 product in the form used until December 2016; download it again, all of them have "
+            "been processed anew."
         )
     return next(iter(found.values()), "")
 

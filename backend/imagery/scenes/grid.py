@@ -60,7 +60,8 @@ def plan_grid(
     width, height = columns - first_column, rows - first_row
     if max(width, height) > LARGEST_SIDE:
         raise ToolboxError(
-            f"RESOLUTION {resolution:g} gives {width:,} × {height:,} pixels; it is in units of the scene's CRS, whose cells measure {own.a:g}."
+            f"RESOLUTION {resolution:g} gives {width:,} × {height:,} pixels; it is in units of the scene's CRS, in which the "
+            f"cells measure {own.a:g}."
         )
     transform = Affine(x_size, 0, left + first_column * x_size, 0, -y_size, top - first_row * y_size)
     return ImageGrid(width, height, transform, reference.crs.to_wkt() if reference.crs else None)

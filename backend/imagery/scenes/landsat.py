@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Landsat 4 to 9, Collection 2, Level-1 and Level-2, as a scene.
 
-Scaling (USGS, Landsat Collection 2 product guides): Level-2 surface reflectance is 0.0000275 × DN − 0.2 and temperature 0.00341802 × DN
-+ 149 K. Level-1 is reflectance at the top of the atmosphere, (M × DN + A) / sin(sun elevation), and, for thermal bands, radiance that
-becomes brightness temperature. All factors are taken from the metadata file; DN 0 is fill.
+Scaling (USGS, Landsat Collection 2 product guides): Level-2 surface reflectance is 0.0000275 × DN − 0.2 and temperature
+0.00341802 × DN + 149 K. Level-1 is reflectance at the top of the atmosphere, (M × DN + A) / sin(sun elevation), and, for thermal
+bands, radiance that becomes brightness temperature. All factors are taken from the metadata file; DN 0 is fill.
 """
 
 from __future__ import annotations

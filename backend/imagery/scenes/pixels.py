@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
-from ...errors import ToolboxError
 from .scene import TEMPERATURE, SceneBand
 from .settings import SceneSettings
+from .sources import open_source
 
 INT16_NODATA, INT16_LOWEST, INT16_HIGHEST = -32_768, -32_767, 32_767
 INT16_REFLECTANCE = (0.0001, 0.0)  # −3.2767 to 3.2767
@@ -79,9 +78,5 @@ def choose_format(bands: Sequence[SceneBand], settings: SceneSettings) -> PixelF
 
 def _look_into(band: SceneBand) -> tuple[str, float | None]:
     """Type and nodata value of a band's source."""
-    try:
-        with rasterio.open(band.source) as dataset:
-            nodata = dataset.nodatavals[band.number - 1] if band.nodata is None else band.nodata
-            return dataset.dtypes[band.number - 1], nodata
-    except rasterio.errors.RasterioIOError as failure:
-        raise ToolboxError(f"{band.source} cannot be read ({failure}); get the file again.") from failure
+    with open_source(band.source, band.drivers) as dataset:
+        return dataset.dtypes[band.number - 1], dataset.nodatavals[band.number - 1] if band.nodata is None else band.nodata

@@ -18,13 +18,11 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from ...errors import ToolboxError
 from ...runtime.protocol import Event, info, progress, result, warning
 from ..image_writer import SENSOR_TAG, ImageGrid, ImageOutput, OutputBand
-from ..raster import open_raster
 from ..sensors import load_sensors
 from ..windows import plan_windows
 from .find import find_scene
@@ -33,6 +31,7 @@ from .pixels import PixelFormat, choose_format
 from .quality import QualityBand
 from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand
 from .settings import SceneSettings
+from .sources import open_source
 
 WINDOW_SIDE, WINDOW_PIXELS = 1024, 2**22  # rows of a window: the tiles of Sentinel-2's images, each of which is decoded once
 GDAL_CACHE_BYTES = 256 * 2**20
@@ -79,9 +78,7 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         ToolboxError: The input is not understood, incomplete, damaged or hostile, nothing valid remains, or the output cannot be
             written.
     """
-    # GDAL must not look for files beside a product's bands: in an archive that reads its whole directory each time
-    environment = {"GDAL_CACHEMAX": GDAL_CACHE_BYTES, "GDAL_NUM_THREADS": "ALL_CPUS", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
-    with rasterio.Env(**environment), ExitStack() as stack:
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES, GDAL_NUM_THREADS="ALL_CPUS"), ExitStack() as stack:
         scene = find_scene(settings.inputs, settings.scale)
         _refuse_impossible(scene, settings)
         bands = scene.choose(settings.wanted_bands, settings.resolution)
@@ -89,7 +86,7 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         yield from _announce(scene, settings)
         resampling = Resampling[settings.resampling]
         readers = [
-            stack.enter_context(GridReader(_open(band.source, band.drivers), [band.number], grid, resampling, band.nodata))
+            stack.enter_context(GridReader(open_source(band.source, band.drivers), [band.number], grid, resampling, band.nodata))
             for band in bands
         ]
         yield from _announce_bands(bands, readers, grid)
@@ -100,7 +97,8 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         yield from _stream(bands, readers, masker, pixels, output, grid, valid)
         if not any(valid):
             raise ToolboxError(
-                f"{scene.title} has no valid pixel left within the extent; check EXTENT, and with MASK_CLOUDS whether it is cloudy all over."
+                f"{scene.title} has no valid pixel left within the extent; check EXTENT, and with MASK_CLOUDS whether it is "
+                "cloudy all over."
             )
         output.publish()
     yield from _report(masker, valid, bands, grid)
@@ -119,8 +117,8 @@ def _refuse_impossible(scene: Scene, settings: SceneSettings) -> None:
     lacking = set(settings.wanted_classes) - {name for quality in scene.quality for name in quality.classes}
     if settings.mask_clouds and not scene.quality:
         raise ToolboxError(
-            f"{scene.title} has no quality band (QA_PIXEL, SCL, or MSK_CLASSI since 2022), so MASK_CLOUDS cannot work; use the product's "
-            "Level-2, or switch MASK_CLOUDS off."
+            f"{scene.title} has no quality band (QA_PIXEL, SCL, or MSK_CLASSI since 2022), so MASK_CLOUDS cannot work; use the "
+            "product's Level-2, or switch MASK_CLOUDS off."
         )
     if settings.mask_clouds and lacking == set(settings.wanted_classes):
         raise ToolboxError(f"The quality bands of {scene.title} do not tell {', '.join(sorted(lacking))}; name other MASK_CLASSES.")
@@ -129,25 +127,12 @@ def _refuse_impossible(scene: Scene, settings: SceneSettings) -> None:
 def _choose_grid(scene: Scene, bands: list[SceneBand], settings: SceneSettings) -> ImageGrid:
     """The grid of a product's finest band, or of the first raster of a list."""
     reference = min(bands, key=lambda band: band.cell_size) if scene.level else bands[0]
-    with _open(reference.source, reference.drivers) as dataset:
+    with open_source(reference.source, reference.drivers) as dataset:
         if dataset.transform.b or dataset.transform.d:
             raise ToolboxError(
                 f"{dataset.name} is rotated against its coordinate system; warp it first (Raster > Projections > Warp)."
             )
-        grid = plan_grid(dataset, settings.resolution, settings.extent, settings.extent_crs)
-    return grid
-
-
-def _open(source: str, drivers: tuple[str, ...]) -> rasterio.DatasetReader:
-    """An open raster; the files of a product only by the drivers that products need."""
-    if not drivers:
-        return open_raster(source)
-    try:
-        return rasterio.open(source, driver=list(drivers))
-    except RasterioIOError as failure:
-        raise ToolboxError(
-            f"{source} cannot be read ({failure}); the file is damaged or missing, download the product again."
-        ) from failure
+        return plan_grid(dataset, settings.resolution, settings.extent, settings.extent_crs)
 
 
 def _announce(scene: Scene, settings: SceneSettings) -> Iterator[Event]:
@@ -179,7 +164,7 @@ def _open_masker(stack: ExitStack, scene: Scene, bands: list[SceneBand], grid: I
     for quality in by_fit:
         classes = [name for name in pending if name in quality.classes]
         if classes:
-            dataset = _open(quality.source, quality.drivers)
+            dataset = open_source(quality.source, quality.drivers)
             reader = stack.enter_context(GridReader(dataset, quality.numbers, grid, Resampling.nearest))
             masker.readers.append((quality, reader, classes))
             pending = [name for name in pending if name not in classes]

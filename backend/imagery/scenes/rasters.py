@@ -36,7 +36,7 @@ def read_rasters(paths: Sequence[str], scale: str) -> Scene:
         scale: The setting SCALE.
 
     Raises:
-        ToolboxError: The band files are of several products, or lack the metadata that their scaling needs; or a raster cannot be read.
+        ToolboxError: The band files are of several products, or lack the metadata that their scaling needs; a raster cannot be read.
     """
     landsat = {path: match["product"] for path in paths if (match := LANDSAT_NAME.fullmatch(Path(path).name))}
     sentinel = {path: _sentinel_product(path) for path in paths if IMAGE_NAME.fullmatch(Path(path).name)}
@@ -44,8 +44,8 @@ def read_rasters(paths: Sequence[str], scale: str) -> Scene:
         several = sorted(set(products.values()))
         if len(products) == len(paths) and len(several) > 1:
             raise ToolboxError(
-                f"The {name} band files are of several scenes ({', '.join(several[:3])}), which may lie in different UTM zones; prepare "
-                "each scene by itself, then stack the results."
+                f"The {name} band files are of several scenes ({', '.join(several[:3])}), which may lie in different UTM zones; "
+                "prepare each scene by itself, then stack the results."
             )
     scene = None
     if len(landsat) == len(paths):
@@ -56,8 +56,8 @@ def read_rasters(paths: Sequence[str], scale: str) -> Scene:
         return scene
     if scale != "none" and (len(landsat) == len(paths) or len(sentinel) == len(paths)):
         raise ToolboxError(
-            f"The metadata file of {Path(paths[0]).name} is not there, so its scaling is not known: put the product's MTL or MTD_MSI*.xml "
-            "file beside the bands, or choose SCALE none."
+            f"The metadata file of {Path(paths[0]).name} is not there, so its scaling is not known: put the product's MTL or "
+            "MTD_MSI*.xml file beside the bands, or choose SCALE none."
         )
     if scale == "toa":
         raise ToolboxError("SCALE toa needs a Level-1 product with its metadata; for other rasters choose reflectance or none.")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sentinel-2 Level-1C and Level-2A, in the SAFE format used since December 2016, as a scene.
 
-Scaling (ESA, Sentinel-2 Products Specification Document): reflectance is (DN + offset) / quantification value, with an offset, −1000 so
-far, in the metadata from processing baseline 04.00 on and none before; DN 0 is no data, 65,535 saturated. Level-1C reflectance is
-at the top of the atmosphere and already corrected for the sun's angle.
+Scaling (ESA, Sentinel-2 Products Specification Document): reflectance is (DN + offset) / quantification value, with an offset, −1000
+so far, in the metadata from processing baseline 04.00 on and none before; DN 0 is no data, 65,535 saturated. Level-1C reflectance
+is at the top of the atmosphere and already corrected for the sun's angle.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _identify(metadata: Element, name: str) -> Sensor:
     sensor = load_sensors().sensors.get(spacecraft.lower().replace("-", ""))
     if sensor is None or not sensor.id.startswith("sentinel2"):
         raise ToolboxError(
-            f"{PurePosixPath(name).name} names the spacecraft “{spacecraft}”; Sentinel-2A, 2B and 2C are known. Stack its image files as a "
-            "list of rasters instead."
+            f"{PurePosixPath(name).name} names the spacecraft “{spacecraft}”; Sentinel-2A, 2B and 2C are known. Stack its image "
+            "files as a list of rasters instead."
         )
     return sensor
 
