@@ -126,9 +126,9 @@ def _list_zip(path: Path) -> list[str]:
 
 
 def _list_tar(path: Path) -> list[str]:
-    names, size = [], path.stat().st_size
+    names, size, end = [], path.stat().st_size, 0
+    is_plain = path.name.lower().endswith(".tar")
     with tarfile.open(path) as archive:
-        is_plain = path.name.lower().endswith(".tar")
         for count, member in enumerate(archive, start=1):
             if count > MOST_ENTRIES:
                 break
@@ -138,7 +138,18 @@ def _list_tar(path: Path) -> list[str]:
                 raise ToolboxError(f"{path.name} holds {member.name!r:.80}, which is a link or device; the archive is not a product.")
             if member.isfile():
                 names.append(member.name.removeprefix("./"))
+            end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    if is_plain:
+        _refuse_cut_header(path, end)
     return names
+
+
+def _refuse_cut_header(path: Path, end: int) -> None:
+    """Raises tarfile.ReadError when an entry begins after the last whole one, which tarfile passes over in silence."""
+    with open(path, "rb") as file:
+        file.seek(end)
+        if any(file.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError("its last entry breaks off")
 
 
 def _refuse_hostile(path: Path, names: list[str]) -> None:

@@ -9,7 +9,7 @@ bands, radiance that becomes brightness temperature. All factors are taken from 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ...errors import ToolboxError
@@ -17,7 +17,8 @@ from ..sensors import Sensor, SensorBand, load_sensors
 from .files import ProductFiles
 from .landsat_metadata import LandsatMetadata, band_file_keys, parse_mtl
 from .quality import QualityBand
-from .scene import PRODUCT_DRIVERS, REFLECTANCE, SURFACE, TEMPERATURE, TOP_OF_ATMOSPHERE, Scaling, Scene, SceneBand, missing_remark
+from .scene import REFLECTANCE, SURFACE, TEMPERATURE, TOP_OF_ATMOSPHERE, Scaling, Scene, SceneBand, missing_remark
+from .sources import product_driver
 
 METADATA_NAME = r".*_MTL\.(?:txt|json|xml)"
 LEVEL_1, LEVEL_2 = ("L1TP", "L1GT", "L1GS"), ("L2SP", "L2SR")
@@ -26,13 +27,13 @@ PANCHROMATIC = "B8"
 QUALITY_KEYS = {"pixel": "FILE_NAME_QUALITY_L1_PIXEL", "radsat": "FILE_NAME_QUALITY_L1_RADIOMETRIC_SATURATION"}
 
 
-def read_landsat(files: ProductFiles, metadata_name: str, only: Collection[str] = ()) -> Scene:
+def read_landsat(files: ProductFiles, metadata_name: str, only: Sequence[str] = ()) -> Scene:
     """The scene of a Landsat product.
 
     Args:
         files: The product's files.
         metadata_name: Which of them is the MTL.
-        only: Names of band files to use; empty = all.
+        only: Names of band files to use, in this order; empty = all.
 
     Raises:
         ToolboxError: Collection, level, sensor or metadata are not what this reads.
@@ -44,7 +45,8 @@ def read_landsat(files: ProductFiles, metadata_name: str, only: Collection[str] 
     convert = _scale_surface if level == SURFACE else _scale_top_of_atmosphere
     bands: list[SceneBand] = []
     missing: list[str] = []
-    for code, file in band_file_keys(metadata).items():
+    codes = band_file_keys(metadata)
+    for code, file in codes.items():
         known = sensor.find(code)
         if known is None or (only and file not in only):
             continue
@@ -57,7 +59,7 @@ def read_landsat(files: ProductFiles, metadata_name: str, only: Collection[str] 
         title=title,
         sensor=sensor.id,
         bands=tuple(bands),
-        usual=tuple(band.code for band in bands) if only else sensor.stacks[0],
+        usual=tuple(code for name in only for code, file in codes.items() if file == name) if only else sensor.stacks[0],
         quality=_find_quality(files, metadata, present),
         level=level,
         date=metadata.find("IMAGE_ATTRIBUTES", "DATE_ACQUIRED") or "",
@@ -124,7 +126,7 @@ def _describe_band(metadata: LandsatMetadata, band: SensorBand, source: str, sca
         scaling=scaling,
         kind=TEMPERATURE if is_thermal(band) else REFLECTANCE,
         nodata=FILL,
-        drivers=PRODUCT_DRIVERS,
+        driver=product_driver(source),
     )
 
 
@@ -133,7 +135,7 @@ def _find_quality(files: ProductFiles, metadata: LandsatMetadata, present: dict[
     cell_size = metadata.number("PROJECTION_ATTRIBUTES", "GRID_CELL_SIZE_REFLECTIVE")
     named = {kind: metadata.find("PRODUCT_CONTENTS", key) for kind, key in QUALITY_KEYS.items()}
     return tuple(
-        QualityBand(kind, files.gdal_source(present[file]), cell_size, PRODUCT_DRIVERS)
+        QualityBand(kind, files.gdal_source(present[file]), cell_size, product_driver(file))
         for kind, file in named.items()
         if file in present
     )

@@ -89,7 +89,9 @@ def _read_text(content: bytes) -> tuple[str, dict[str, dict[str, str]]]:
 
 
 def _read_json(content: bytes) -> tuple[str, dict[str, dict[str, str]]]:
-    data: dict[str, Any] = json.loads(content)
+    data: dict[str, dict[str, Any]] = json.loads(content)
+    if not isinstance(data, dict) or len(data) != 1:
+        raise ValueError("it is not one object")
     root = next(iter(data))
     return root, {
         group: {key: str(value) for key, value in entries.items()}

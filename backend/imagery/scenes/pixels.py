@@ -52,7 +52,10 @@ class PixelFormat:
         elif np.dtype(self.dtype).kind in "iu" and values.dtype.kind == "f":  # interpolated numbers
             limits = np.iinfo(self.dtype)
             values = np.clip(np.rint(np.where(valid, values, 0)), limits.min, limits.max)
-        return np.where(valid, values, self.nodata).astype(self.dtype)
+        # cast before nodata is put in: NumPy would wrap a nodata value that the stored type cannot hold
+        encoded = np.where(valid, values, 0).astype(self.dtype)
+        encoded[~valid] = self.nodata
+        return encoded
 
 
 def choose_format(bands: Sequence[SceneBand], settings: SceneSettings) -> PixelFormat:
@@ -78,5 +81,5 @@ def choose_format(bands: Sequence[SceneBand], settings: SceneSettings) -> PixelF
 
 def _look_into(band: SceneBand) -> tuple[str, float | None]:
     """Type and nodata value of a band's source."""
-    with open_source(band.source, band.drivers) as dataset:
+    with open_source(band.source, band.driver) as dataset:
         return dataset.dtypes[band.number - 1], dataset.nodatavals[band.number - 1] if band.nodata is None else band.nodata

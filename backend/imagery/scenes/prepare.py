@@ -29,7 +29,7 @@ from .find import find_scene
 from .grid import GridReader, plan_grid
 from .pixels import PixelFormat, choose_format
 from .quality import QualityBand
-from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand
+from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand, misfit
 from .settings import SceneSettings
 from .sources import open_source
 
@@ -86,7 +86,7 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         yield from _announce(scene, settings)
         resampling = Resampling[settings.resampling]
         readers = [
-            stack.enter_context(GridReader(open_source(band.source, band.drivers), [band.number], grid, resampling, band.nodata))
+            stack.enter_context(GridReader(open_source(band.source, band.driver), [band.number], grid, resampling, band.nodata))
             for band in bands
         ]
         yield from _announce_bands(bands, readers, grid)
@@ -127,7 +127,7 @@ def _refuse_impossible(scene: Scene, settings: SceneSettings) -> None:
 def _choose_grid(scene: Scene, bands: list[SceneBand], settings: SceneSettings) -> ImageGrid:
     """The grid of a product's finest band, or of the first raster of a list."""
     reference = min(bands, key=lambda band: band.cell_size) if scene.level else bands[0]
-    with open_source(reference.source, reference.drivers) as dataset:
+    with open_source(reference.source, reference.driver) as dataset:
         if dataset.transform.b or dataset.transform.d:
             raise ToolboxError(
                 f"{dataset.name} is rotated against its coordinate system; warp it first (Raster > Projections > Warp)."
@@ -155,16 +155,15 @@ def _announce_bands(bands: list[SceneBand], readers: list[GridReader], grid: Ima
 
 
 def _open_masker(stack: ExitStack, scene: Scene, bands: list[SceneBand], grid: ImageGrid, settings: SceneSettings) -> Masker:
-    """The quality bands that are needed, each class from the first that tells it, at the cell size nearest below the grid's."""
+    """The quality bands that are needed, each class from the first that tells it, at the cell size that fits best."""
     masker = Masker([], [band.code for band in bands])
     if not settings.mask_clouds:
         return masker
     pending = list(dict.fromkeys(settings.wanted_classes))
-    by_fit = sorted(scene.quality, key=lambda quality: (quality.cell_size > grid.transform.a + 1e-6, -quality.cell_size))
-    for quality in by_fit:
+    for quality in sorted(scene.quality, key=lambda quality: misfit(quality.cell_size, grid.transform.a)):
         classes = [name for name in pending if name in quality.classes]
         if classes:
-            dataset = open_source(quality.source, quality.drivers)
+            dataset = open_source(quality.source, quality.driver)
             reader = stack.enter_context(GridReader(dataset, quality.numbers, grid, Resampling.nearest))
             masker.readers.append((quality, reader, classes))
             pending = [name for name in pending if name not in classes]

@@ -28,13 +28,13 @@ class QualityBand:
         kind: ``pixel`` (QA_PIXEL), ``radsat`` (QA_RADSAT), ``scl`` or ``classi``.
         source: GDAL source.
         cell_size: In units of the CRS.
-        drivers: GDAL drivers that may open it.
+        driver: The GDAL driver that opens it.
     """
 
     kind: str
     source: str
     cell_size: float
-    drivers: tuple[str, ...]
+    driver: str
 
     @property
     def classes(self) -> set[str]:

@@ -14,8 +14,6 @@ from .quality import QualityBand
 
 REFLECTANCE, TEMPERATURE, OTHER = "reflectance", "temperature", "other"
 SURFACE, TOP_OF_ATMOSPHERE = "surface", "toa"
-# Drivers for the files of a product, which comes from elsewhere: no format that refers to other files.
-PRODUCT_DRIVERS = ("GTiff", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID", "JPEG2000")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class SceneBand:
         kind: ``reflectance``, ``temperature`` or ``other``.
         nodata: Stored value without data, besides what the source itself says; None if there is none.
         saturated: Stored value of a saturated detector; None if there is none.
-        drivers: GDAL drivers that may open the source; empty = all.
+        driver: The only GDAL driver that may open the source; empty = any.
     """
 
     name: str
@@ -69,7 +67,7 @@ class SceneBand:
     kind: str = REFLECTANCE
     nodata: float | None = None
     saturated: float | None = None
-    drivers: tuple[str, ...] = ()
+    driver: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,9 +122,16 @@ class Scene:
         if not candidates:
             have = ", ".join(dict.fromkeys(f"{band.name} ({band.code})" if band.code else band.name for band in self.bands))
             raise ToolboxError(f"{self.title} has no band “{text}”; it has {have}. Check the download, or name other bands in BANDS.")
-        finer = [band for band in candidates if band.cell_size <= resolution + 1e-6]
-        # the coarsest one that is still fine enough was averaged by the agency; else the finest there is
-        return max(finer, key=lambda band: band.cell_size) if finer else min(candidates, key=lambda band: band.cell_size)
+        return min(candidates, key=lambda band: misfit(band.cell_size, resolution))
+
+
+def misfit(cell_size: float, resolution: float) -> tuple[bool, float]:
+    """How badly a file of a cell size fits a resolution: the smaller, the better.
+
+    Best is the coarsest that is still fine enough, as the agency has averaged it; without one the finest there is.
+    """
+    is_too_coarse = cell_size > resolution + 1e-6
+    return is_too_coarse, cell_size if is_too_coarse else -cell_size
 
 
 def missing_remark(files: list[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ is at the top of the atmosphere and already corrected for the sun's angle.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from xml.etree.ElementTree import Element
 
@@ -17,7 +17,8 @@ from ...errors import ToolboxError
 from ..sensors import Sensor, load_sensors
 from .files import ProductFiles
 from .quality import QualityBand
-from .scene import PRODUCT_DRIVERS, SURFACE, TOP_OF_ATMOSPHERE, Scaling, Scene, SceneBand, missing_remark
+from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scaling, Scene, SceneBand, missing_remark
+from .sources import product_driver
 from .xml_text import find_all, find_text, local_name, parse_xml
 
 METADATA_NAME = r"MTD_MSI(?:L1C|L2A)\.xml"
@@ -33,13 +34,13 @@ BASELINE_WITH_OFFSET = 4.0
 NO_DATA, SATURATED = 0, 65_535
 
 
-def read_sentinel2(files: ProductFiles, metadata_name: str, only: Collection[str] = ()) -> Scene:
+def read_sentinel2(files: ProductFiles, metadata_name: str, only: Sequence[str] = ()) -> Scene:
     """The scene of a Sentinel-2 product.
 
     Args:
         files: The product's files.
         metadata_name: Which of them is MTD_MSIL1C.xml or MTD_MSIL2A.xml.
-        only: Names of image files to use; empty = all.
+        only: Names of image files to use, in this order; empty = all.
 
     Raises:
         ToolboxError: The metadata are damaged or of another level, images are missing or of several tiles.
@@ -68,14 +69,14 @@ def read_sentinel2(files: ProductFiles, metadata_name: str, only: Collection[str
                     scaling=scalings[known.code],
                     nodata=NO_DATA,
                     saturated=SATURATED,
-                    drivers=PRODUCT_DRIVERS,
+                    driver=product_driver(name),
                 )
             )
     return Scene(
         title=title,
         sensor=sensor.id,
         bands=tuple(bands),
-        usual=tuple(dict.fromkeys(band.code for band in bands)) if only else sensor.stacks[0],
+        usual=tuple(dict.fromkeys(_code(name) for name in only)) if only else sensor.stacks[0],
         quality=_find_quality(product, images),
         level=level,
         date=(find_text(metadata, "PRODUCT_START_TIME") or "")[:10],
@@ -106,14 +107,14 @@ def _identify(metadata: Element, name: str) -> Sensor:
     return sensor
 
 
-def _list_images(product: ProductFiles, level: str, only: Collection[str]) -> dict[tuple[str, float], str]:
+def _list_images(product: ProductFiles, level: str, only: Sequence[str]) -> dict[tuple[str, float], str]:
     """Image files by band code and cell size in metres."""
     images, tiles = {}, set()
     for path in product.names:
         match = IMAGE_NAME.fullmatch(PurePosixPath(path).name)
         if not match or "IMG_DATA" not in PurePosixPath(path).parts:
             continue
-        code = re.sub(r"^B0", "B", match["code"].upper())
+        code = _code(match[0])
         if only and match[0] not in only and code != "SCL":
             continue
         cell_size = float(match["cell"] or CELL_SIZES.get(code, 20))
@@ -124,6 +125,12 @@ def _list_images(product: ProductFiles, level: str, only: Collection[str]) -> di
     if not images:
         raise ToolboxError(f"{product.path.name} holds no image files (IMG_DATA/…B04….jp2); download the product again.")
     return images
+
+
+def _code(file: str) -> str:
+    """The band's code in the name of an image file, such as B4 or SCL; empty when it is another file."""
+    match = IMAGE_NAME.fullmatch(file)
+    return re.sub(r"^B0", "B", match["code"].upper()) if match else ""
 
 
 def _find_missing(metadata: Element, product: ProductFiles) -> list[str]:
@@ -179,9 +186,9 @@ def _read_wavelengths(metadata: Element) -> dict[str, float]:
 def _find_quality(product: ProductFiles, images: dict[tuple[str, float], str]) -> tuple[QualityBand, ...]:
     """The scene classification of Level-2A, else the cloud classification of Level-1C since baseline 04.00."""
     classified = [
-        QualityBand("scl", product.gdal_source(name), cell_size, PRODUCT_DRIVERS)
+        QualityBand("scl", product.gdal_source(name), cell_size, product_driver(name))
         for (code, cell_size), name in images.items()
         if code == "SCL"
     ]
     masks = [name for name in product.find(r"MSK_CLASSI_B00\.jp2") if "QI_DATA" in PurePosixPath(name).parts]
-    return tuple(classified) or tuple(QualityBand("classi", product.gdal_source(name), 60, PRODUCT_DRIVERS) for name in masks[:1])
+    return tuple(classified) or tuple(QualityBand("classi", product.gdal_source(name), 60, product_driver(name)) for name in masks[:1])
