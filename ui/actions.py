@@ -16,6 +16,8 @@ from ..algorithms.provider import DeepLearningProvider
 MENU = "Deep Learning Toolbox"
 # Algorithm, icon, whether it also stands in the toolbar.
 ENTRIES = (
+    ("preparescene", "scene.svg", True),
+    ("spectralindices", "indices.svg", True),
     ("exporttrainingdata", "export.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),
