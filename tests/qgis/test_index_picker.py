@@ -114,7 +114,9 @@ def dialog(plugin, qgis_iface, monkeypatch):
     dialog.close()
 
 
-def test_dialog_has_the_line_and_the_button(dialog):
+def test_dialog_has_the_line_and_the_button(dialog, folder):
+    image = write_raster(folder / "b.tif", np.ones((2, 4, 4), np.float32))
+    dialog.mainWidget().wrappers["INPUT"].setParameterValue(str(image), QgsProcessingContext())
     wrapper = dialog.mainWidget().wrappers["INDICES"]
     wrapper.line.setText("NDVI;NDWI")
     assert dialog.mainWidget().createProcessingParameters()["INDICES"] == "NDVI;NDWI"
