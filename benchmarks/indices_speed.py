@@ -29,7 +29,7 @@ from deep_learning_toolbox.backend.imagery.indices.settings import IndicesSettin
 
 SIDE, BLOCK, ROUNDS = 10_980, 512, 2
 NAMES = ("blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "swir1", "swir2")
-INDICES = "NDVI;NDWI;MNDWI;NDBI;NDMI;NBR;SAVI;EVI;BSI;NDREI"
+INDICES = "NDVI;NDWI;MNDWI;NDBI;NDMI;NBR;SAVI;EVI;BI;NDREI"
 
 
 def write_scene(path: Path, side: int) -> None:
