@@ -106,7 +106,7 @@ class SpectralIndices(BackendAlgorithm):
             self.tr("What becomes of reflectance below 0 or above 1, which is counted: keep it, clip it, or make the pixel nodata."),
             advanced=True,
         )
-        self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Indices")))
+        self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Image of indices")))
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
         is_valid, message = super().checkParameterValues(parameters, context)

@@ -173,3 +173,33 @@ def test_cancelled_list_changes_nothing(dialog, monkeypatch):
     wrapper.setValue("NDVI")
     wrapper.button.click()
     assert wrapper.value() == "NDVI"
+
+
+def test_modeler_has_its_own_widget_which_takes_the_inputs_of_the_model(plugin, qgis_iface, monkeypatch):
+    from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
+    from qgis.core import QgsProcessingModelAlgorithm
+    from qgis.gui import QgsBrowserGuiModel, QgsProcessingModelerParameterWidget
+
+    browser = QgsBrowserGuiModel()
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: browser, raising=False)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("deeplearning:spectralindices")
+    dialog = ModelerParametersDialog(algorithm, QgsProcessingModelAlgorithm())
+    wrapper = dialog.widget.widget.wrappers["INDICES"]
+    assert isinstance(wrapper, QgsProcessingModelerParameterWidget)
+    dialog.close()
+
+
+def test_batch_dialog_has_a_line_in_each_row(plugin, qgis_iface, monkeypatch):
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+    from qgis.gui import QgsBrowserGuiModel
+
+    browser = QgsBrowserGuiModel()
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: browser, raising=False)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("deeplearning:spectralindices")
+    dialog = BatchAlgorithmDialog(algorithm)
+    panel = dialog.mainWidget()
+    column = panel.parameter_to_column["INDICES"]
+    wrapper = panel.wrappers[0][column]
+    wrapper.setParameterValue("NDVI;EVI", QgsProcessingContext())
+    assert wrapper.parameterValue() == "NDVI;EVI"
+    dialog.close()
