@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from qgis.core import (
@@ -168,4 +169,5 @@ def _find_source(text: str, context: QgsProcessingContext) -> str:
     layer = QgsProcessingUtils.mapLayerFromString(text, context, False)
     if isinstance(layer, QgsRasterLayer):
         return gdal_source(layer, PrepareScene.INPUT)
-    return text if text.startswith("/vsi") else os.path.abspath(text)
+    is_gdal_name = text.startswith("/vsi") or re.match(r"\w{2,}:", text)  # such as SENTINEL2_L2A:…; C: is a drive
+    return text if is_gdal_name else os.path.abspath(text)

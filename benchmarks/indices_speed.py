@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ten spectral indices over a ten-band scene of Sentinel-2's size: time beside plain GDAL and NumPy, and peak memory.
 
-Runs in the worker's Python, called by ``make bench``; needs some 8 GB of disk. The stage reads ten bands of int16, computes in float64 and
-writes ten of float32. It is compared with what cannot be saved: reading the same input and writing the same output by GDAL's own
-copy, which is what gdal_translate does, with the same compression, plus the ten formulas in plain NumPy on blocks that lie ready.
-GDAL's copy of the result reads the result; that the input is read costs extra, so it is measured by itself and added, and
-reading the result is taken off. Each runs in a fresh process, in turns, best of some rounds.
+Runs in the worker's Python, called by ``make bench``; needs some 10 GB of disk. The stage reads ten bands of int16, computes in
+float64 and writes ten of float32. It is compared with what cannot be saved: reading the same input, writing the same output with the
+same compression by GDAL's own copy, which is what gdal_translate does, and the ten formulas in plain NumPy on blocks that lie ready.
+GDAL's copy of the result reads the result where the stage reads the input, so each reading is measured by itself, too. Every step
+runs in a fresh process, best of some rounds. Other load distorts the clock, so the processor time is compared as well.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -72,7 +71,7 @@ def compute_plainly(folder: Path) -> None:
         stored = raster.read(window=rasterio.windows.Window(0, 0, BLOCK, BLOCK))
     with np.errstate(all="ignore"):
         for _ in range(blocks):
-            b, g, r, re1, re2, _, n, _, s1, s2 = stored.astype(np.float32) * np.float32(0.0001)
+            b, g, r, re1, _, _, n, _, s1, s2 = stored.astype(np.float32) * np.float32(0.0001)
             results = [
                 (n - r) / (n + r), (g - n) / (g + n), (g - s1) / (g + s1), (s1 - n) / (s1 + n), (n - s1) / (n + s1),
                 (n - s2) / (n + s2), 2 * (n - r) / (n + r + 1), 2.5 * (n - r) / (n + 6 * r - 7.5 * b + 1),
@@ -96,42 +95,43 @@ def peak_mb() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def measure(step: str, folder: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of a step in a fresh process."""
+def measure(step: str, folder: Path) -> list[float]:
+    """Seconds by the clock, of all processor cores together, and peak memory in MB of a step in a fresh process."""
     done = subprocess.run([sys.executable, __file__, step, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
-    seconds, peak = json.loads(done.stdout)
-    return seconds, peak
+    return json.loads(done.stdout)
+
+
+def compare(title: str, times: dict[str, list[float]]) -> list[str]:
+    """Lines with the best of the rounds of each step, and the stage beside the others."""
+    best = {step: min(values) for step, values in times.items()}
+    copied = best["copy"] + best["arithmetic"]
+    exact = copied - best["read result"] + best["read input"]
+    return [
+        f"{title}: " + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in best.items()),
+        f"  stage / (copy of the result + arithmetic): {best['stage'] / copied:.2f}",
+        f"  stage / (the same, but reading the input instead of the result): {best['stage'] / exact:.2f}",
+    ]
 
 
 def main() -> None:
     """Without arguments the comparison, at full size; with a number at that size; with a step and a folder that step."""
     if len(sys.argv) == 3:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         STEPS[sys.argv[1]](Path(sys.argv[2]))
-        sys.stdout.write(json.dumps([time.perf_counter() - start, peak_mb()]))
+        sys.stdout.write(json.dumps([time.perf_counter() - start, time.process_time() - used, peak_mb()]))
         return
     side = int(sys.argv[1]) if len(sys.argv) > 1 else SIDE
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_scene(folder / "scene.tif", side)
-        seconds: dict[str, list[float]] = {step: [] for step in STEPS}
-        peaks = []
-        for _ in range(ROUNDS):
-            for step in STEPS:
-                time_taken, peak = measure(step, folder)
-                seconds[step].append(time_taken)
-                peaks += [peak] if step == "stage" else []
-        best = {step: min(times) for step, times in seconds.items()}
-        reference = best["copy"] - best["read result"] + best["read input"] + best["arithmetic"]
-        lines = [f"ten indices, {side} × {side} pixels, 10 bands, {os.cpu_count()} processor cores, best of {ROUNDS} rounds"]
-        lines += [f"  {step}: {best[step]:.1f} s (median {statistics.median(times):.1f})" for step, times in seconds.items()]
+        rounds = [{step: measure(step, folder) for step in STEPS} for _ in range(ROUNDS)]
         sizes = [(folder / file).stat().st_size / 2**20 for file in ("scene.tif", "indices.tif")]
-        lines.append(f"  files: {sizes[0]:.0f} MB in, {sizes[1]:.0f} MB out")
-        lines.append(f"  stage / (copy − read result + read input + arithmetic): {best['stage'] / reference:.2f}")
-        lines.append(f"  stage / (copy + arithmetic), as gdal_translate of the result does it: "
-                     f"{best['stage'] / (best['copy'] + best['arithmetic']):.2f}")  # fmt: skip
-        lines.append(f"  peak memory of the stage: {max(peaks):.0f} MB")
-        sys.stdout.write("\n".join(lines) + "\n")
+    lines = [f"ten indices, {side} × {side} pixels, 10 bands, {os.cpu_count()} processor cores, best of {ROUNDS} rounds"]
+    lines.append(f"files: {sizes[0]:.0f} MB in, {sizes[1]:.0f} MB out")
+    for place, title in enumerate(("time", "processor time")):
+        lines += compare(title, {step: [entry[step][place] for entry in rounds] for step in STEPS})
+    lines.append(f"peak memory of the stage: {max(entry['stage'][2] for entry in rounds):.0f} MB")
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ class ProductFiles:
         if not self.is_archive:
             return str(self.path / name)
         handler = "vsizip" if self.path.name.lower().endswith(ZIP_ENDINGS) else "vsitar"
-        return f"/{handler}/{{{self.path}}}/{name}"
+        # braces mark where the archive's path ends, which GDAL else guesses by its ending; but a brace in the path ends it, too
+        return f"/{handler}/{self.path}/{name}" if "}" in str(self.path) else f"/{handler}/{{{self.path}}}/{name}"
 
     def read(self, name: str) -> bytes:
         """Content of a metadata file; raises ToolboxError when it is damaged or larger than any metadata."""

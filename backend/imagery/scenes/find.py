@@ -30,12 +30,13 @@ def find_scene(inputs: Sequence[str], scale: str) -> Scene:
     products = [path for path in inputs if _is_product(path)]
     if not products:
         return read_rasters(inputs, scale)
+    inputs = _reduce_to_metadata(inputs)
     if len(inputs) > 1:
         raise ToolboxError(
             f"INPUT lists {len(inputs)} entries, and {Path(products[0]).name} is a product; give one product alone, or rasters only."
         )
     path = Path(inputs[0]).absolute()
-    if path.is_file() and re.fullmatch(rf"{landsat.METADATA_NAME}|{sentinel2.METADATA_NAME}", path.name):
+    if path.is_file() and _is_metadata(path):
         return _read_product(list_files(path.parent), path.name)
     files = list_files(path)
     metadata = _find_metadata(files)
@@ -54,8 +55,21 @@ def _is_product(text: str) -> bool:
     """Whether an entry is a folder, an archive, or a product's metadata file."""
     path = Path(text)
     name = path.name.lower()
-    is_metadata = re.fullmatch(rf"(?i:{landsat.METADATA_NAME}|{sentinel2.METADATA_NAME})", path.name) is not None
-    return path.is_dir() or is_metadata or name.endswith((*ZIP_ENDINGS, *TAR_ENDINGS))
+    return path.is_dir() or _is_metadata(path) or name.endswith((*ZIP_ENDINGS, *TAR_ENDINGS))
+
+
+def _is_metadata(path: Path) -> bool:
+    return re.fullmatch(f"(?i:{landsat.METADATA_NAME}|{sentinel2.METADATA_NAME})", path.name) is not None
+
+
+def _reduce_to_metadata(inputs: Sequence[str]) -> Sequence[str]:
+    """The metadata file alone when the list holds the files of one product, as a dialog's "add directory" makes it."""
+    paths = [Path(text).absolute() for text in inputs]
+    metadata = {path.with_suffix(""): path for path in paths if path.is_file() and _is_metadata(path)}
+    if len(metadata) != 1:
+        return inputs
+    found = next(iter(metadata.values()))
+    return [str(found)] if all(found.parent in path.parents for path in paths) else inputs
 
 
 def _find_metadata(files: ProductFiles) -> str:

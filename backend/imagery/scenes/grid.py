@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import CRSError, RasterioError, RasterioIOError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
@@ -156,7 +156,7 @@ class GridReader:
             if self._warped is not None:
                 return self._read_warped(self._warped, window)
             return self._read_aligned(window)
-        except RasterioIOError as failure:
+        except RasterioError as failure:
             raise ToolboxError(f"{self._source.name} cannot be read ({failure}); the file is damaged, get it again.") from failure
 
     def _read_warped(self, warped: WarpedVRT, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Landsat products of each sensor, level and form of metadata; expected values worked out by hand."""
 
+import json
+from importlib.resources import files
+
 import numpy as np
 import pytest
 import rasterio
@@ -11,6 +14,7 @@ from deep_learning_toolbox.backend.imagery.scenes.landsat_metadata import parse_
 from .products import LANDSAT_CRS, LANDSAT_TRANSFORM, SIZE, as_text, landsat, pack_tar, plain
 from .running import infos, prepare, warnings
 
+SR_BANDS = tuple(f"SR_B{number}" for number in range(1, 8))
 OLI = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2")
 TM = ("blue", "green", "red", "nir", "swir1", "swir2")
 
@@ -181,6 +185,17 @@ def test_all_bands_of_level_1_are_brought_to_the_panchromatic_grid(folder, outpu
     assert "resampled to it: coastal" in infos(events)
     coarse, _ = prepare(folder, output, bands="B8;B4", resolution=30, scale="none")
     assert coarse.shape == (2, SIZE, SIZE)
+
+
+def test_real_pixels_keep_their_reflectance_and_temperature(folder, output):
+    """36 pixels of urban areas, water and vegetation of Landsat 8, stored as the USGS stores them."""
+    table = json.loads((files("spyndex.data") / "spectral.json").read_text(encoding="utf-8"))
+    real = {name: np.array(list(table[f"{name}"].values())[42:78]).reshape(SIZE, SIZE) for name in (*SR_BANDS, "ST_B10")}
+    bands = {name[-1]: np.rint((real[name] + 0.2) / 2.75e-5).astype(np.uint16) for name in SR_BANDS}
+    bands["ST_B10"] = np.rint((real["ST_B10"] - 149) / 0.00341802).astype(np.uint16)
+    values, _ = prepare(landsat(folder, bands=bands), output, bands="B1;B2;B3;B4;B5;B6;B7;B10")
+    np.testing.assert_allclose(values[:7], [real[name] for name in SR_BANDS], atol=1.4e-5)  # half a step
+    np.testing.assert_allclose(values[7], real["ST_B10"], atol=2e-3)
 
 
 def test_int16_takes_half_the_space_and_reads_back_as_reflectance(folder, output):

@@ -83,15 +83,28 @@ def test_stack_has_the_ten_bands_with_the_wavelengths_of_the_product(tmp_path, o
         assert made.tags()["ACQUISITION_DATE"] == "2022-04-13"
 
 
-@pytest.mark.parametrize("given", ["folder", "metadata", "zip", "parent"])
+@pytest.mark.parametrize("given", ["folder", "metadata", "zip", "brace", "parent"])
 def test_every_form_of_the_product_gives_the_same(tmp_path, output, given):
     product = sentinel2(tmp_path / "download")
     inputs = {"folder": product, "metadata": product / "MTD_MSIL2A.xml", "parent": product.parent}
     inputs["zip"] = pack_zip(product, tmp_path / "S2B Größe.zip")
+    (tmp_path / "a}b").mkdir()
+    inputs["brace"] = pack_zip(product, tmp_path / "a}b" / "S2B.zip")
     if given == "zip":
         shutil.rmtree(tmp_path / "download")
     values, _ = prepare(inputs[given], output)
     assert values == pytest.approx(0.1, abs=1e-6)
+
+
+def test_all_files_of_a_product_in_one_list_are_the_product(tmp_path, output):
+    """So a dialog passes a folder on; the files of two products are still refused."""
+    product = sentinel2(tmp_path)
+    listed = [path for path in product.rglob("*") if path.is_file()]
+    values, _ = prepare(listed, output)
+    assert values.shape == (10, SIDE, SIDE)
+    other = sentinel2(tmp_path, tile="T32VNM")
+    with pytest.raises(ToolboxError, match="give one product alone"):
+        prepare([*listed, other / "MTD_MSIL2A.xml"], output)
 
 
 def step(metres):
