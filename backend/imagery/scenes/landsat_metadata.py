@@ -62,8 +62,8 @@ def parse_mtl(name: str, content: bytes) -> LandsatMetadata:
         raise ToolboxError(f"{name} is no complete Landsat metadata file ({fault}); download the product again.") from fault
     metadata = LandsatMetadata(name, groups)
     collection = metadata.find("PRODUCT_CONTENTS", "COLLECTION_NUMBER") or metadata.find("METADATA_FILE_INFO", "COLLECTION_NUMBER")
-    if root != ROOT or collection is None or collection.lstrip("0") != "2":
-        found = "Collection 1" if root == COLLECTION_1_ROOT else f"collection {collection}"
+    if root != ROOT or (collection or "2").lstrip("0") != "2":
+        found = "Collection 1" if root == COLLECTION_1_ROOT else f"collection {collection or 'unknown'}"
         raise ToolboxError(f"{name} is of {found}, only Landsat Collection 2 is read; download the scene as Collection 2.")
     return metadata
 

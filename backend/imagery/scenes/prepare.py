@@ -85,9 +85,11 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         grid = _choose_grid(scene, bands, settings)
         yield from _announce(scene, settings)
         resampling = Resampling[settings.resampling]
+        datasets = [stack.enter_context(open_source(band.source, band.driver)) for band in bands]
+        yield from _compare_systems(scene, bands, datasets)
         readers = [
-            stack.enter_context(GridReader(open_source(band.source, band.driver), [band.number], grid, resampling, band.nodata))
-            for band in bands
+            stack.enter_context(GridReader(dataset, [band.number], grid, resampling, band.nodata))
+            for dataset, band in zip(datasets, bands, strict=True)
         ]
         yield from _announce_bands(bands, readers, grid)
         masker = _open_masker(stack, scene, bands, grid, settings)
@@ -114,14 +116,36 @@ def _refuse_impossible(scene: Scene, settings: SceneSettings) -> None:
         raise ToolboxError(
             "OUTPUT_TYPE int16 stores the reflectance of a Landsat or Sentinel-2 product; choose float32 for other rasters."
         )
-    lacking = set(settings.wanted_classes) - {name for quality in scene.quality for name in quality.classes}
     if settings.mask_clouds and not scene.quality:
         raise ToolboxError(
             f"{scene.title} has no quality band (QA_PIXEL, SCL, or MSK_CLASSI since 2022), so MASK_CLOUDS cannot work; use the "
             "product's Level-2, or switch MASK_CLOUDS off."
         )
-    if settings.mask_clouds and lacking == set(settings.wanted_classes):
-        raise ToolboxError(f"The quality bands of {scene.title} do not tell {', '.join(sorted(lacking))}; name other MASK_CLASSES.")
+    if settings.mask_clouds and _untold(scene, settings) == settings.wanted_classes:
+        raise ToolboxError(
+            f"The quality bands of {scene.title} do not tell {', '.join(settings.wanted_classes)}; name other MASK_CLASSES."
+        )
+
+
+def _untold(scene: Scene, settings: SceneSettings) -> list[str]:
+    """The classes to mask that no quality band of the scene tells."""
+    told = {name for quality in scene.quality for name in quality.classes}
+    return [name for name in settings.wanted_classes if name not in told]
+
+
+def _compare_systems(scene: Scene, bands: list[SceneBand], datasets: list[rasterio.DatasetReader]) -> Iterator[Event]:
+    """Refuses a product whose bands lie in several coordinate systems; tells which rasters of a list are brought to the first's."""
+    first = datasets[0].crs
+    others = {band.name: dataset.crs for band, dataset in zip(bands, datasets, strict=True) if dataset.crs and dataset.crs != first}
+    if not others or first is None:
+        return
+    named = ", ".join(f"{name} ({crs.to_string():.40})" for name, crs in others.items())
+    if scene.level:
+        raise ToolboxError(
+            f"Bands of {scene.title} lie in another coordinate system than {bands[0].name} ({first.to_string():.40}): {named}. "
+            "They are not of one scene; download the product again."
+        )
+    yield warning(f"Brought to the coordinate system of the first raster ({first.to_string():.40}): {named}.")
 
 
 def _choose_grid(scene: Scene, bands: list[SceneBand], settings: SceneSettings) -> ImageGrid:
@@ -140,6 +164,9 @@ def _announce(scene: Scene, settings: SceneSettings) -> Iterator[Event]:
     yield info(f"{scene.title}: {sensor}" + (f", {scene.date}" if scene.date else ""))
     for remark in scene.remarks:
         yield warning(remark)
+    untold = _untold(scene, settings) if settings.mask_clouds else []
+    if untold:
+        yield warning(f"Not masked, since the product's quality bands do not tell it: {', '.join(untold)}.")
     if scene.level and settings.scale != "none":
         meaning = "at the surface" if scene.level == SURFACE else "at the top of the atmosphere (Level-1 is not corrected for it)"
         yield info(f"Values: reflectance {meaning}.")

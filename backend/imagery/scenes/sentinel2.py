@@ -97,7 +97,9 @@ def _parse(name: str, files: ProductFiles) -> Element:
 
 
 def _identify(metadata: Element, name: str) -> Sensor:
-    spacecraft = find_text(metadata, "SPACECRAFT_NAME") or ""
+    spacecraft = find_text(metadata, "SPACECRAFT_NAME") or re.sub(
+        r"^S(2[A-Z]).*", r"Sentinel-\1", find_text(metadata, "PRODUCT_URI") or ""
+    )
     sensor = load_sensors().sensors.get(spacecraft.lower().replace("-", ""))
     if sensor is None or not sensor.id.startswith("sentinel2"):
         raise ToolboxError(

@@ -292,6 +292,7 @@ def change_metadata(folder, *changes):
     [
         ([("LANDSAT_METADATA_FILE", "L1_METADATA_FILE"), ("COLLECTION_NUMBER = 02", "COLLECTION_NUMBER = 01")], "Collection 1"),
         ([("COLLECTION_NUMBER = 02", "COLLECTION_NUMBER = 03")], "collection 03, only Landsat Collection 2"),
+        ([("LANDSAT_METADATA_FILE", "MODIS_METADATA_FILE"), ("COLLECTION_NUMBER = 02", "X = 1")], "collection unknown"),
         ([("OLI_TIRS", "MSS")], "MSS"),
         ([("LANDSAT_8", "LANDSAT_3")], "LANDSAT_3"),
         ([('PROCESSING_LEVEL = "L2SP"', 'PROCESSING_LEVEL = "L3BA"')], "level L3BA"),

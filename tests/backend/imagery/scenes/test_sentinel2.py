@@ -12,7 +12,7 @@ from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.imagery.raster import describe
 
-from .products import SENTINEL_CORNER, SENTINEL_CRS, SIDE, pack_zip, sentinel2
+from .products import SENTINEL_CORNER, SENTINEL_CRS, SIDE, pack_zip, sentinel2, write_tif
 from .running import infos, prepare, warnings
 
 TEN = ("blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "swir1", "swir2")
@@ -63,6 +63,16 @@ def test_offset_of_each_band_is_its_own(tmp_path, output):
     metadata.write_text(text.replace('band_id="8">-1000<', 'band_id="8">-500<'), encoding="utf-8")
     values, _ = prepare(product, output, bands="nir;nir08;B9", resolution=20)
     assert values[:, 0, 0] == pytest.approx([0.1, 0.15, 0.1])
+
+
+def test_spacecraft_is_taken_from_the_products_name_if_need_be(tmp_path, output):
+    product = sentinel2(tmp_path)
+    metadata = product / "MTD_MSIL2A.xml"
+    text = metadata.read_text(encoding="utf-8").replace("<SPACECRAFT_NAME>Sentinel-2B</SPACECRAFT_NAME>", "")
+    metadata.write_text(text, encoding="utf-8")
+    prepare(product, output)
+    with rasterio.open(output) as made:
+        assert made.tags()["SENSOR"] == "sentinel2b"
 
 
 def test_new_baseline_without_offset_is_told(tmp_path, output):
@@ -181,6 +191,10 @@ def test_clouds_of_level_1c_come_from_its_classification(tmp_path, output):
     product = sentinel2(tmp_path, "L1C", classi=classi)
     values, _ = prepare(product, output, mask_clouds=True)
     assert np.isnan(values[0])[:: SIDE // 2, :: SIDE // 2].tolist() == [[True, True], [True, False]]
+    values, events = prepare(product, output, mask_clouds=True)
+    assert "Not masked, since the product's quality bands do not tell it: shadow, saturation" in warnings(events)
+    with pytest.raises(ToolboxError, match="do not tell shadow; name other MASK_CLASSES"):
+        prepare(product, output, mask_clouds=True, mask_classes="shadow")
     values, _ = prepare(product, output, mask_clouds=True, mask_classes="snow")
     assert np.isnan(values[0])[:: SIDE // 2, :: SIDE // 2].tolist() == [[False, False], [True, False]]
 
@@ -271,6 +285,16 @@ def test_missing_image_is_named_when_its_band_is_needed(tmp_path, output):
         prepare(product, output)
     _, events = prepare(product, output, bands="B4;B8")
     assert "B8A_20m" in warnings(events)
+
+
+def test_band_of_another_utm_zone_within_a_product_is_refused(tmp_path, output):
+    product = sentinel2(tmp_path)
+    image = next(product.rglob("*_B03_10m.jp2"))
+    transform = Affine(10, 0, SENTINEL_CORNER[0], 0, -10, SENTINEL_CORNER[1])
+    write_tif(image, np.full((SIDE, SIDE), 2000, np.uint16), transform, "EPSG:32632", driver="JP2OpenJPEG")
+    with pytest.raises(ToolboxError, match=r"another coordinate system than blue \(EPSG:32633\): green \(EPSG:32632\)"):
+        prepare(product, output)
+    assert not output.parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def test_raster_of_another_utm_zone_is_warped(tmp_path, scene, output):
     values, events = prepare([scene, other], output)
     assert (values[2] == 7).all()
     assert "resampled to it: other" in infos(events)
+    assert "Brought to the coordinate system of the first raster (EPSG:32632): other (EPSG:32633)" in warnings(events)
     with rasterio.open(output) as made:
         assert made.crs == UTM
 
