@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rasterio.windows import Window
 
+Part = TypeVar("Part")
 Content = TypeVar("Content")
 
 
@@ -29,15 +30,15 @@ def plan_windows(width: int, height: int, block: int, most_pixels: int) -> list[
     ]
 
 
-def read_ahead(windows: Iterable[Window], read: Callable[[Window], Content]) -> Iterator[tuple[Window, Content]]:
-    """Windows with their content; the next one is read in a thread meanwhile. At most two contents exist at a time.
+def read_ahead(parts: Iterable[Part], read: Callable[[Part], Content]) -> Iterator[tuple[Part, Content]]:
+    """Parts, such as windows, with their content; the next one is read in a thread meanwhile. Two contents exist at most.
 
     ``read`` is called in that one thread only, so it may use a dataset that must not be shared.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as thread:
         pending = None
-        for window in windows:
-            following = (window, thread.submit(read, window))
+        for part in parts:
+            following = (part, thread.submit(read, part))
             if pending is not None:
                 yield pending[0], pending[1].result()
             pending = following

@@ -141,6 +141,7 @@ class GridReader:
                 height=grid.height,
                 resampling=resampling,
                 dtype=None if resampling == Resampling.nearest else "float32",
+                num_threads="ALL_CPUS",
                 **(options | {"nodata": options["src_nodata"]} if options else {"add_alpha": True}),
             )
         except RasterioError as failure:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,44 +24,18 @@ from ...errors import ToolboxError
 from ...runtime.protocol import Event, info, progress, result, warning
 from ..image_writer import SENSOR_TAG, ImageGrid, ImageOutput, OutputBand
 from ..sensors import load_sensors
-from ..windows import plan_windows
+from ..windows import plan_windows, read_ahead
 from .find import find_scene
 from .grid import GridReader, plan_grid
+from .masker import Masker, open_masker
 from .pixels import PixelFormat, choose_format
-from .quality import QualityBand
-from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand, misfit
+from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand
 from .settings import SceneSettings
 from .sources import open_source
 
 WINDOW_SIDE, WINDOW_PIXELS = 1024, 2**22  # rows of a window: the tiles of Sentinel-2's images, each of which is decoded once
 GDAL_CACHE_BYTES = 256 * 2**20
 PROGRESS_SECONDS = 0.3
-
-
-@dataclass
-class Masker:
-    """The quality bands in use, and what they have masked so far.
-
-    Attributes:
-        readers: Each quality band with its reader and the classes it is asked for.
-        codes: Codes of the bands that are written; only their saturation counts.
-        counts: Pixels by class.
-    """
-
-    readers: list[tuple[QualityBand, GridReader, list[str]]]
-    codes: list[str]
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def find_masked(self, window: Window) -> NDArray[np.bool_]:
-        """(rows, columns) bool: where any of the classes is."""
-        masked = np.zeros((window.height, window.width), bool)
-        for quality, reader, classes in self.readers:
-            values, _ = reader.read(window)
-            for name in classes:
-                found = quality.find(values, name, self.codes)
-                self.counts[name] = self.counts.get(name, 0) + int(np.count_nonzero(found))
-                masked |= found
-        return masked
 
 
 def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
@@ -92,18 +66,17 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
             for dataset, band in zip(datasets, bands, strict=True)
         ]
         yield from _announce_bands(bands, readers, grid)
-        masker = _open_masker(stack, scene, bands, grid, settings)
-        pixels = choose_format(bands, settings)
-        output = stack.enter_context(_open_output(scene, bands, grid, pixels, settings, job_id))
-        valid: list[int] = [0] * len(bands)
-        yield from _stream(bands, readers, masker, pixels, output, grid, valid)
-        if not any(valid):
+        masker = open_masker(stack, scene, bands, grid, settings.wanted_classes if settings.mask_clouds else [])
+        stacker = Stacker(bands, readers, masker, choose_format(bands, settings), grid, [0] * len(bands))
+        output = stack.enter_context(_open_output(scene, bands, grid, stacker.pixels, settings, job_id))
+        yield from stacker.stack(output)
+        if not any(stacker.valid):
             raise ToolboxError(
                 f"{scene.title} has no valid pixel left within the extent; check EXTENT, and with MASK_CLOUDS whether it is "
                 "cloudy all over."
             )
         output.publish()
-    yield from _report(masker, valid, bands, grid)
+    yield from _report(stacker)
     yield progress(1.0)
     yield result({"OUTPUT": settings.output})
 
@@ -181,22 +154,6 @@ def _announce_bands(bands: list[SceneBand], readers: list[GridReader], grid: Ima
     )
 
 
-def _open_masker(stack: ExitStack, scene: Scene, bands: list[SceneBand], grid: ImageGrid, settings: SceneSettings) -> Masker:
-    """The quality bands that are needed, each class from the first that tells it, at the cell size that fits best."""
-    masker = Masker([], [band.code for band in bands])
-    if not settings.mask_clouds:
-        return masker
-    pending = list(dict.fromkeys(settings.wanted_classes))
-    for quality in sorted(scene.quality, key=lambda quality: misfit(quality.cell_size, grid.transform.a)):
-        classes = [name for name in pending if name in quality.classes]
-        if classes:
-            dataset = open_source(quality.source, quality.driver)
-            reader = stack.enter_context(GridReader(dataset, quality.numbers, grid, Resampling.nearest))
-            masker.readers.append((quality, reader, classes))
-            pending = [name for name in pending if name not in classes]
-    return masker
-
-
 def _open_output(
     scene: Scene, bands: list[SceneBand], grid: ImageGrid, pixels: PixelFormat, settings: SceneSettings, job_id: str
 ) -> ImageOutput:
@@ -210,39 +167,60 @@ def _open_output(
     return ImageOutput(Path(settings.output), job_id, grid, described, pixels.dtype, pixels.nodata, kept)
 
 
-def _stream(
-    bands: list[SceneBand],
-    readers: list[GridReader],
-    masker: Masker,
-    pixels: PixelFormat,
-    output: ImageOutput,
-    grid: ImageGrid,
-    valid_counts: list[int],
-) -> Iterator[Event]:
-    """Reads, scales and writes all windows of all bands; adds to the counts of valid pixels; yields the progress."""
-    windows = plan_windows(grid.width, grid.height, WINDOW_SIDE, WINDOW_PIXELS)
-    told = time.monotonic()
-    for place, window in enumerate(windows):
-        masked = masker.find_masked(window)
-        for position, (band, reader) in enumerate(zip(bands, readers, strict=True)):
-            stored, valid = reader.read(window)
-            valid &= ~masked
-            if band.saturated is not None and masker.readers:
-                valid &= stored[0] != band.saturated
-            valid_counts[position] += int(np.count_nonzero(valid))
-            output.write(window, pixels.encode(band, stored[0], valid), position + 1)
+@dataclass
+class Stacker:
+    """The parts that stack a scene.
+
+    Attributes:
+        bands: The bands in the order of the output.
+        readers: Their readers.
+        masker: Finds the pixels to mask.
+        pixels: How values are stored.
+        grid: Of the output.
+        valid: Valid pixels of each band so far.
+    """
+
+    bands: list[SceneBand]
+    readers: list[GridReader]
+    masker: Masker
+    pixels: PixelFormat
+    grid: ImageGrid
+    valid: list[int]
+    _masked: NDArray[np.bool_] | None = None
+
+    def stack(self, output: ImageOutput) -> Iterator[Event]:
+        """Reads, scales and writes all windows of all bands, one after the other; yields the progress."""
+        windows = plan_windows(self.grid.width, self.grid.height, WINDOW_SIDE, WINDOW_PIXELS)
+        parts = [(window, position) for window in windows for position in range(len(self.bands))]
+        told = time.monotonic()
+        for done, ((window, position), (stored, valid)) in enumerate(read_ahead(parts, self._read), start=1):
+            self.valid[position] += int(np.count_nonzero(valid))
+            output.write(window, self.pixels.encode(self.bands[position], stored, valid), position + 1)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
-                yield progress((place + (position + 1) / len(bands)) / len(windows), f"{place + 1} of {len(windows)} windows")
+                yield progress(done / len(parts), f"{done} of {len(parts)} windows of the bands")
+
+    def _read(self, part: tuple[Window, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Stored values (rows, columns) of one band in a window, and where they are valid; called in the order of the parts."""
+        window, position = part
+        if position == 0:
+            self._masked = self.masker.find_masked(window)
+        stored, valid = self.readers[position].read(window)
+        if self._masked is not None:
+            valid &= ~self._masked
+        saturated = self.bands[position].saturated
+        if saturated is not None and self.masker.readers:
+            valid &= stored[0] != saturated
+        return stored[0], valid
 
 
-def _report(masker: Masker, valid: list[int], bands: list[SceneBand], grid: ImageGrid) -> Iterator[Event]:
+def _report(stacker: Stacker) -> Iterator[Event]:
     """Shares of what was masked, and of what is valid in the band that has the least."""
-    total = grid.width * grid.height
-    if masker.counts:
-        yield info("Masked: " + ", ".join(f"{name} {100 * count / total:.1f} %" for name, count in masker.counts.items()))
-    fewest = min(range(len(bands)), key=lambda position: valid[position])
-    yield info(f"Valid: at least {100 * valid[fewest] / total:.1f} % of the pixels of each band.")
-    for position, band in enumerate(bands):
-        if not valid[position]:
+    total = stacker.grid.width * stacker.grid.height
+    counts = stacker.masker.counts
+    if counts:
+        yield info("Masked: " + ", ".join(f"{name} {100 * count / total:.1f} %" for name, count in counts.items()))
+    yield info(f"Valid: at least {100 * min(stacker.valid) / total:.1f} % of the pixels of each band.")
+    for band, valid in zip(stacker.bands, stacker.valid, strict=True):
+        if not valid:
             yield warning(f"The band {band.name} is nodata everywhere; it may not cover the extent.")
