@@ -25,6 +25,7 @@ from qgis.core import (
 from ..backend.errors import ToolboxError
 from .base import BackendAlgorithm, Parameters
 from .job import Job
+from .natural_colours import show_in_natural_colours
 from .raster_source import gdal_source
 from .values import is_given
 
@@ -49,6 +50,7 @@ class PrepareScene(BackendAlgorithm):
     RESOLUTION = "RESOLUTION"
     RESAMPLING = "RESAMPLING"
     OUTPUT_TYPE = "OUTPUT_TYPE"
+    OVERVIEWS = "OVERVIEWS"
     OUTPUT = "OUTPUT"
 
     def name(self) -> str:
@@ -126,6 +128,11 @@ class PrepareScene(BackendAlgorithm):
             self.tr("int16 stores reflectance × 10,000 with its scale and takes half the space."),
             advanced=True,
         )
+        self.add(
+            QgsProcessingParameterBoolean(self.OVERVIEWS, self.tr("Build overviews"), True),
+            self.tr("QGIS then shows the image quickly at any scale; adds about a third to its size and the time."),
+            advanced=True,
+        )
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Prepared scene")))
 
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
@@ -136,11 +143,19 @@ class PrepareScene(BackendAlgorithm):
             raise QgsProcessingException(str(failure)) from failure
         return True
 
+    def processAlgorithm(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        outputs = super().processAlgorithm(parameters, context, feedback)
+        show_in_natural_colours(outputs[self.OUTPUT], context)
+        return outputs
+
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         settings: dict[str, Any] = {
             "inputs": self._inputs,
             "output": self.layer_path(parameters, self.OUTPUT, context),
             "mask_clouds": self.parameterAsBoolean(parameters, self.MASK_CLOUDS, context),
+            "overviews": self.parameterAsBoolean(parameters, self.OVERVIEWS, context),
             "resolution": self.parameterAsDouble(parameters, self.RESOLUTION, context),
             **self._read_extent(parameters, context),
         }

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
@@ -26,6 +28,7 @@ from ..runtime.output_folder import partial_name
 
 BLOCK = 512
 SENSOR_TAG = "SENSOR"
+POLL_SECONDS = 0.2
 STALE = (".aux.xml", ".ovr", ".msk")  # of a previous raster of this name; GDAL would show them with the new one
 PROFILE = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "interleave": "band", "bigtiff": "IF_SAFER"}
 # The lowest level takes half the time of the usual one and gives files some 2 % larger.
@@ -148,17 +151,49 @@ class ImageOutput:
         with checked_writing(self._partial):
             self._dataset.write(values, band, window=window) if band else self._dataset.write(values, window=window)
 
+    def build_overviews(self) -> Iterator[None]:
+        """Closes the file and adds averaged overviews down to one block, so that it can be shown at any scale without reading all of it.
+
+        Yields while it works, so that the caller can stop. Takes about half the time that writing the file took.
+        """
+        self._close()
+        longest = max(self._profile["width"], self._profile["height"])
+        factors = [2**power for power in range(1, 20) if longest > BLOCK * 2 ** (power - 1)]
+        failures: list[BaseException] = []
+
+        def build() -> None:
+            try:
+                with (
+                    rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"),
+                    checked_writing(self._partial),
+                    rasterio.open(self._file, "r+") as dataset,
+                ):
+                    dataset.build_overviews(factors, Resampling.average)
+            except Exception as failure:  # raised again below, in the caller's thread
+                failures.append(failure)
+
+        thread = threading.Thread(target=build, name="overviews", daemon=True)
+        if factors:
+            thread.start()
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+            yield None
+        if failures:
+            raise failures[0]
+
+    def _close(self) -> None:
+        if self._dataset is not None:
+            with checked_writing(self._partial):
+                self._dataset.close()
+                self._dataset = None
+
     def publish(self) -> None:
         """Closes the file and moves it to its final name; a previous one with its sidecars is replaced.
 
         Raises:
             ToolboxError: The disk is full, or a file is held open; the previous files are back in their places then.
         """
-        if self._dataset is None:
-            raise ValueError("the output is not open")
-        with checked_writing(self._partial):
-            self._dataset.close()
-            self._dataset = None
+        self._close()
         aside = self._partial / "previous"
         aside.mkdir()
         previous = [path for path in (self.path, *(Path(f"{self.path}{ending}") for ending in STALE)) if path.exists()]

@@ -17,12 +17,13 @@ FROZEN = {
     "installbackend": ({"WHEELS", "DEVICE", "PYTHON"}, {"PYTHON", "DEVICE"}),
     "preparescene": (
         {
-            "INPUT", "BANDS", "SCALE", "MASK_CLOUDS", "MASK_CLASSES", "EXTENT", "RESOLUTION", "RESAMPLING", "OUTPUT_TYPE", "OUTPUT",
+            "INPUT", "BANDS", "SCALE", "MASK_CLOUDS", "MASK_CLASSES", "EXTENT", "RESOLUTION", "RESAMPLING", "OUTPUT_TYPE", "OVERVIEWS",
+            "OUTPUT",
         },
         {"OUTPUT"},
     ),
     "spectralindices": (
-        {"INPUT", "INDICES", "SENSOR", "BAND_MAP", "PARAMETERS", "APPEND", "OUT_OF_RANGE", "OUTPUT"},
+        {"INPUT", "INDICES", "SENSOR", "BAND_MAP", "PARAMETERS", "APPEND", "OUT_OF_RANGE", "OVERVIEWS", "OUTPUT"},
         {"OUTPUT"},
     ),
     "exporttrainingdata": (

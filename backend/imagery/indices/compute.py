@@ -30,6 +30,7 @@ from .settings import IndicesSettings
 WINDOW_BYTES = 96 * 2**20  # of one window, input and output together
 GDAL_CACHE_BYTES = 256 * 2**20
 PROGRESS_SECONDS = 0.3
+WRITE_SHARE = 0.9  # of the progress bar; the rest is the overviews' and the move to the final name
 SAMPLE_SIDE = 256  # pixels of the places at which the values are looked at
 NO_REFLECTANCE = ("T", "T1", "T2", "VV", "VH", "HH", "HV")
 
@@ -85,6 +86,8 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
             yield from _stream(reader, evaluator, output, tally, len(copied) + len(indices))
             if not tally.valid:
                 raise ToolboxError("The bands that the indices need are nodata everywhere; check the image and its nodata value.")
+            for _ in output.build_overviews() if settings.overviews else ():
+                yield progress(WRITE_SHARE, "Building overviews")
             output.publish()
     yield from _report(tally, image.band_names, are_numbers, settings.out_of_range)
     yield progress(1.0)
@@ -143,7 +146,7 @@ def _stream(reader: RasterReader, evaluator: IndexEvaluator, output: ImageOutput
         output.write(window, evaluator.evaluate(stored, valid, tally))
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            yield progress(number / len(windows), f"{number} of {len(windows)} windows")
+            yield progress(WRITE_SHARE * number / len(windows), f"{number} of {len(windows)} windows")
 
 
 def _report(tally: Tally, names: tuple[str, ...], are_numbers: bool, out_of_range: str) -> Iterator[Event]:

@@ -24,6 +24,7 @@ class IndicesSettings:
         band_map: Letters and their bands, ``N=5 R=4``; adds to or overrides what the sensor says.
         parameters: Constants, ``L=0.5 g=2.5``; the others have the catalogue's defaults.
         append: Write the image's own bands first.
+        overviews: Add overviews, so that QGIS shows the image quickly at any scale; adds a third to size and time.
         out_of_range: What becomes of reflectance below 0 or above 1: ``keep`` it, ``clip`` it to 0…1, or make the pixel ``nodata``.
     """
 
@@ -35,6 +36,7 @@ class IndicesSettings:
     parameters: str = ""
     append: bool = False
     out_of_range: str = "keep"
+    overviews: bool = False
 
     def __post_init__(self) -> None:
         """Gathers all faults and raises one ToolboxError."""

@@ -36,6 +36,7 @@ from .sources import open_source
 WINDOW_SIDE, WINDOW_PIXELS = 1024, 2**22  # rows of a window: the tiles of Sentinel-2's images, each of which is decoded once
 GDAL_CACHE_BYTES = 256 * 2**20
 PROGRESS_SECONDS = 0.3
+WRITE_SHARE = 0.8  # of the progress bar; the rest is the overviews'
 
 
 def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
@@ -75,6 +76,8 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
                 f"{scene.title} has no valid pixel left within the extent; check EXTENT, and with MASK_CLOUDS whether it is "
                 "cloudy all over."
             )
+        for _ in output.build_overviews() if settings.overviews else ():
+            yield progress(WRITE_SHARE, "Building overviews")
         output.publish()
     yield from _report(stacker)
     yield progress(1.0)
@@ -198,7 +201,7 @@ class Stacker:
             output.write(window, self.pixels.encode(self.bands[position], stored, valid), position + 1)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
-                yield progress(done / len(parts), f"{done} of {len(parts)} windows of the bands")
+                yield progress(WRITE_SHARE * done / len(parts), f"{done} of {len(parts)} windows of the bands")
 
     def _read(self, part: tuple[Window, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Stored values (rows, columns) of one band in a window, and where they are valid; called in the order of the parts."""

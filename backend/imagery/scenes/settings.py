@@ -33,6 +33,7 @@ class SceneSettings:
         extent_crs: CRS of the extent as WKT or EPSG code; None = that of the scene.
         resolution: Cell size in units of the scene's CRS; 0 = that of the finest band used, or of the first raster of a list.
         resampling: How bands of another grid are brought to that of the output; masks are always taken by nearest.
+        overviews: Add overviews, so that QGIS shows the image quickly at any scale; adds a third to size and time.
         output_type: ``float32``, or ``int16`` with a scale of 0.0001, which takes half the space.
     """
 
@@ -47,6 +48,7 @@ class SceneSettings:
     resolution: float = 0.0
     resampling: str = "bilinear"
     output_type: str = "float32"
+    overviews: bool = True
 
     def __post_init__(self) -> None:
         """Gathers all faults and raises one ToolboxError."""

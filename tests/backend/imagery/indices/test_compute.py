@@ -233,6 +233,16 @@ def test_stopping_half_way_leaves_the_previous_result(tmp_path, image, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["image.tif", "out.tif"]
 
 
+def test_overviews_are_built_if_asked_for(tmp_path):
+    values = np.random.default_rng(3).uniform(0.1, 1, (2, 600, 600)).astype(np.float32)
+    raster = write_raster(tmp_path / "a.tif", values, names=["red", "nir"])
+    for overviews, expected in ((False, []), (True, [2])):
+        run(raster, tmp_path / "out.tif", "NDVI", overviews=overviews)
+        with rasterio.open(tmp_path / "out.tif") as made:
+            assert made.overviews(1) == expected
+            assert made.tags(1)["formula"] == "(N - R)/(N + R)"
+
+
 def test_output_that_is_the_input_is_refused(image):
     with pytest.raises(ToolboxError, match="the input raster itself"):
         IndicesSettings(image, image, "NDVI")

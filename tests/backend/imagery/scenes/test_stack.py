@@ -206,6 +206,23 @@ def test_many_windows_give_the_same_as_one(tmp_path, output, monkeypatch):
     assert np.array_equal(whole[0], values[0])
 
 
+def test_overviews_are_averages_of_valid_pixels_and_can_be_left_out(tmp_path, output):
+    values = np.random.default_rng(4).integers(1, 9000, (1, 1100, 700)).astype(np.uint16)
+    values[0, :2, :1] = 0
+    scene = write_raster(tmp_path / "a.tif", values, nodata=0)
+    prepare(scene, output)
+    with rasterio.open(output) as made:
+        assert made.overviews(1) == [2, 4]
+        small = made.read(1, out_shape=(550, 350))
+        assert made.descriptions == ("a",)
+    mean = values[0, 2:4, 2:4].mean()
+    assert small[1, 1] == pytest.approx(mean, rel=1e-5)
+    assert small[0, 0] == pytest.approx(values[0, :2, 1].mean(), rel=1e-5)
+    prepare(scene, output, overviews=False)
+    with rasterio.open(output) as made:
+        assert made.overviews(1) == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
