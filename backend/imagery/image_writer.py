@@ -152,7 +152,7 @@ class ImageOutput:
             self._dataset.write(values, band, window=window) if band else self._dataset.write(values, window=window)
 
     def build_overviews(self) -> Iterator[None]:
-        """Closes the file and adds averaged overviews down to one block, so that it can be shown at any scale without reading all of it.
+        """Closes the file and adds averaged overviews down to one block, so that showing it small does not read all of it.
 
         Yields while it works, so that the caller can stop. Takes about half the time that writing the file took.
         """
