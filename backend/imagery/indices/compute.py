@@ -67,8 +67,9 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
         are_numbers = _look_like_numbers(reader, scales)
         if are_numbers:
             yield warning(
-                "The values look like digital numbers, not reflectance of 0 to 1: ratios of bands come out right, but formulas with "
-                "constants, such as EVI or SAVI, do not. Run Prepare satellite scene first, or set the bands' scale."
+                "The values look like digital numbers, not reflectance of 0 to 1. Formulas with constants, such as EVI or SAVI, come "
+                "out wrong, and if the numbers have an offset, as those of Landsat Collection 2 and of Sentinel-2 since 2022, all do. "
+                "Run Prepare satellite scene first, or set the bands' scale and offset."
             )
         output = ImageOutput(
             Path(settings.output),
