@@ -43,13 +43,16 @@ def plan_grid(
         ToolboxError: Extent or resolution do not fit the reference.
     """
     own = reference.transform
-    x_size, y_size = (resolution, resolution) if resolution else (own.a, -own.e)
+    # a raster without georeference counts its rows upwards: its y_size is negative
+    x_size, y_size = (resolution, math.copysign(resolution, -own.e)) if resolution else (own.a, -own.e)
     left, top = own.c, own.f
     columns = _count_cells(reference.width * own.a, x_size)
     rows = _count_cells(reference.height * -own.e, y_size)
     first_column = first_row = 0
     if extent is not None:
         xmin, ymin, xmax, ymax = _to_crs(extent, extent_crs, reference.crs)
+        if y_size < 0:
+            ymin, ymax = ymax, ymin
         first_column = max(math.floor((xmin - left) / x_size + ALIGNED), 0)
         first_row = max(math.floor((top - ymax) / y_size + ALIGNED), 0)
         columns = min(math.ceil((xmax - left) / x_size - ALIGNED), columns)

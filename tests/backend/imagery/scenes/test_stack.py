@@ -140,6 +140,20 @@ def test_prepared_scene_keeps_its_sensor_beside_a_height_model(tmp_path, output)
         assert made.tags()["SENSOR"] == "landsat8"
 
 
+def test_photographs_without_georeference_are_stacked_clipped_and_coarsened(tmp_path, output):
+    values = np.arange(48, dtype=np.float32).reshape(6, 8)
+    paths = [
+        write_raster(tmp_path / f"{name}.tif", values + add, crs=None, transform=Affine.identity())
+        for name, add in (("a", 0), ("b", 100))
+    ]
+    stacked, _ = prepare(paths, output)
+    assert np.array_equal(stacked, [values, values + 100])
+    clipped, _ = prepare(paths, output, extent=(2, 1, 5, 3))
+    assert np.array_equal(clipped[0], values[1:3, 2:5])
+    coarse, _ = prepare(paths, output, resolution=2, resampling="nearest")
+    assert np.array_equal(coarse[0], values[1::2, 1::2])
+
+
 def test_raster_without_crs_cannot_be_brought_to_one_with(tmp_path, scene, output):
     bare = write_raster(tmp_path / "bare.tif", np.ones((4, 4), np.uint8), crs=None)
     with pytest.raises(ToolboxError, match="do not both have a coordinate system"):
