@@ -53,8 +53,9 @@ class PixelFormat:
             limits = np.iinfo(self.dtype)
             values = np.clip(np.rint(np.where(valid, values, 0)), limits.min, limits.max)
         # cast before nodata is put in: NumPy would wrap a nodata value that the stored type cannot hold
-        encoded = np.where(valid, values, 0).astype(self.dtype)
-        encoded[~valid] = self.nodata
+        encoded = values.astype(self.dtype)
+        if not valid.all():
+            encoded[~valid] = self.nodata
         return encoded
 
 
