@@ -16,7 +16,7 @@ from .sources import open_source
 INT16_NODATA, INT16_LOWEST, INT16_HIGHEST = -32_768, -32_767, 32_767
 INT16_REFLECTANCE = (0.0001, 0.0)  # −3.2767 to 3.2767
 INT16_TEMPERATURE = (0.01, 273.15)  # −54 to 600 K
-LARGEST_NODATA = {"uint8": 255, "uint16": 65_535, "int16": -32_768, "int8": -128}
+LARGER = {"uint8": "int16", "int8": "int16", "uint16": "int32", "int16": "int32"}
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,9 @@ def choose_format(bands: Sequence[SceneBand], settings: SceneSettings) -> PixelF
     common = str(np.result_type(*types))
     if np.dtype(common).kind in "iu" and len(set(declared)) == 1 and declared[0] is not None:
         return PixelFormat(common, declared[0], False)
-    if common in LARGEST_NODATA and None in declared and len(set(declared)) == 1:
-        # no source has a nodata value, and all their numbers may be in use: one size larger has room for one
-        larger = str(np.result_type(common, "int16" if common in ("uint8", "int8") else "int32"))
-        return PixelFormat(larger, -32_768 if larger == "int16" else -(2**31), False)
+    if common in LARGER and set(declared) == {None}:
+        # all their numbers may be in use: one size larger has room for a nodata value
+        return PixelFormat(LARGER[common], np.iinfo(LARGER[common]).min, False)
     return PixelFormat("float64" if np.dtype(common).itemsize > 4 else "float32", float("nan"), False)
 
 
