@@ -66,6 +66,17 @@ def test_tar_is_read_in_place(folder, output, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [archive.name, folder.name, "out"]
 
 
+def test_product_with_all_three_forms_of_metadata_is_one_product(folder, output, tmp_path):
+    """As the USGS delivers it, with its other files."""
+    for form in ("txt", "json", "xml"):
+        landsat(folder, form=form)
+    for name in ("ANG.txt", "thumb_large.jpeg", "SR_stac.json"):
+        (folder / f"LC08_L2SP_047027_20201204_20210313_02_T1_{name}").write_text("x", encoding="utf-8")
+    for given in (folder, pack_tar(folder, tmp_path / "a.tar"), list(folder.iterdir())):
+        values, _ = prepare(given, output)
+        assert values.shape[0] == 7
+
+
 @pytest.mark.parametrize("form", ["txt", "json", "xml"])
 def test_metadata_file_may_be_given_itself(folder, output, form):
     landsat(folder, form=form)
