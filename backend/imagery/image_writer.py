@@ -27,7 +27,6 @@ from ..runtime.disk import checked_writing
 from ..runtime.output_folder import partial_name
 
 BLOCK = 512
-SENSOR_TAG = "SENSOR"
 POLL_SECONDS = 0.2
 STALE = (".aux.xml", ".ovr", ".msk")  # of a previous raster of this name; GDAL would show them with the new one
 PROFILE = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "interleave": "band", "bigtiff": "IF_SAFER"}

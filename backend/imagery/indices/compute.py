@@ -18,8 +18,8 @@ from rasterio.windows import Window
 
 from ...errors import ToolboxError
 from ...runtime.protocol import Event, info, progress, result, warning
-from ..image_writer import BLOCK, SENSOR_TAG, ImageGrid, ImageOutput, OutputBand
-from ..raster import RasterReader, open_raster
+from ..image_writer import BLOCK, ImageGrid, ImageOutput, OutputBand
+from ..raster import SENSOR_TAG, RasterReader
 from ..sensors import LetterMatch, load_sensors, match_letters
 from ..windows import plan_windows, read_ahead
 from .catalogue import load_catalogue, parse_parameters, parse_selection
@@ -51,9 +51,7 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
     parameters = parse_parameters(settings.parameters)
     with RasterReader(settings.raster) as reader:
         image, imagery_bands = reader.info, reader.bands
-    with open_raster(settings.raster) as dataset:
-        tags = dataset.tags()
-    match = match_letters(image.band_names, image.wavelengths, tags.get(SENSOR_TAG, ""), settings.sensor, settings.band_map)
+    match = match_letters(image.band_names, image.wavelengths, image.sensor, settings.sensor, settings.band_map)
     indices = find_inputs(parse_selection(settings.indices), InputFinder(match, image.band_names, parameters), match)
     yield from _announce(match, indices, image.band_names)
     copied = imagery_bands if settings.append else []

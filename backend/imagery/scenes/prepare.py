@@ -22,7 +22,8 @@ from rasterio.windows import Window
 
 from ...errors import ToolboxError
 from ...runtime.protocol import Event, info, progress, result, warning
-from ..image_writer import SENSOR_TAG, ImageGrid, ImageOutput, OutputBand
+from ..image_writer import ImageGrid, ImageOutput, OutputBand
+from ..raster import SENSOR_TAG
 from ..sensors import load_sensors
 from ..windows import plan_windows, read_ahead
 from .find import find_scene

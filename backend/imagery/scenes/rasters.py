@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import ToolboxError
-from ..image_writer import SENSOR_TAG
-from ..raster import RasterInfo, describe, open_raster
+from ..raster import RasterInfo, describe
 from ..sensors import load_sensors
 from .files import list_files
 from .landsat import read_landsat
@@ -94,8 +93,7 @@ def _stack(paths: Sequence[str]) -> Scene:
     sensor, taken = "", set()
     for path in paths:
         info = describe(path)
-        with open_raster(path) as dataset:
-            sensor = sensor or dataset.tags().get(SENSOR_TAG, "")
+        sensor = sensor or info.sensor
         for band in range(1, info.count + 1):
             name = _name_band(info, band, taken)
             taken.add(name)
