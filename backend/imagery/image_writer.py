@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
@@ -109,7 +111,9 @@ class ImageOutput:
         except OSError as failure:
             raise ToolboxError(f"The output {self.path} cannot be written ({failure.strerror}); choose another folder.") from failure
         try:
-            self._dataset = rasterio.open(self._file, "w", **self._profile)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # what has no georeference keeps none
+                self._dataset = rasterio.open(self._file, "w", **self._profile)
             self._describe(self._dataset)
         except BaseException:
             self._clean_up()
