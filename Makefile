@@ -88,6 +88,7 @@ package: ## zip of HEAD for the plugin repository
 bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in one run
 	@$(WITH_WORKER) benchmarks/inference_speed.py
 	@$(WITH_WORKER) benchmarks/assessment_speed.py
+	@$(WITH_WORKER) benchmarks/indices_speed.py
 	@$(HEADLESS) $(PYTHON) benchmarks/qgis_start.py
 
 bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out polygons, three folds, beside a random forest

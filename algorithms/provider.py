@@ -16,9 +16,21 @@ from .check_setup import CheckSetup
 from .classify_pixels import ClassifyPixels
 from .export_training_data import ExportTrainingData
 from .install_backend import InstallBackend
+from .prepare_scene import PrepareScene
+from .spectral_indices import SpectralIndices
 from .train_model import TrainModel
 
-ALGORITHMS = (CheckSetup, InstallBackend, ExportTrainingData, TrainModel, ClassifyPixels, AccuracyPoints, AssessAccuracy)
+ALGORITHMS = (
+    CheckSetup,
+    InstallBackend,
+    PrepareScene,
+    SpectralIndices,
+    ExportTrainingData,
+    TrainModel,
+    ClassifyPixels,
+    AccuracyPoints,
+    AssessAccuracy,
+)
 MODELS = Path(__file__).resolve().parent.parent / "resources" / "models"
 
 

@@ -24,6 +24,8 @@ MENU = "Deep Learning Toolbox"
 REVIEW, SETUP = "review", "setup"  # entries that are no tools
 # Tool or entry, icon, whether it also stands in the toolbar.
 ENTRIES = (
+    ("preparescene", "scene.svg", True),
+    ("spectralindices", "indices.svg", True),
     ("exporttrainingdata", "export.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),

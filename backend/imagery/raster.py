@@ -25,6 +25,7 @@ from ..errors import ToolboxError
 METRES_PER_DEGREE = 111_320.0
 CACHE_BYTES = 256 * 2**20
 LONG_DTYPES = ("int64", "uint64")
+SENSOR_TAG = "SENSOR"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class RasterInfo:
     block_shape: tuple[int, int]
     is_geographic: bool
     metres_per_unit: float
+    sensor: str = ""  # that the image names in its metadata, see `sensors`; empty when it names none
 
     @property
     def cell_size(self) -> tuple[float, float]:
@@ -120,6 +122,7 @@ def _describe(dataset: rasterio.DatasetReader, source: str) -> RasterInfo:
         block_shape=dataset.block_shapes[0],
         is_geographic=bool(crs and crs.is_geographic),
         metres_per_unit=crs.linear_units_factor[1] if crs and crs.is_projected else 1.0,
+        sensor=dataset.tags().get(SENSOR_TAG, ""),
     )
 
 

@@ -43,6 +43,8 @@ STAGES = {
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
     "accuracy_points": Stage(".assessment.points", "draw_points", ".assessment.settings", "PointsSettings"),
     "assess": Stage(".assessment.assess", "assess", ".assessment.settings", "AssessSettings"),
+    "indices": Stage(".imagery.indices.compute", "compute_indices", ".imagery.indices.settings", "IndicesSettings"),
+    "scene": Stage(".imagery.scenes.prepare", "prepare_scene", ".imagery.scenes.settings", "SceneSettings"),
 }
 
 

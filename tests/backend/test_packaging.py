@@ -41,7 +41,7 @@ def test_zip_holds_the_plugin_without_tests_and_tools():
     names = subprocess.run(["tar", "-t"], input=listing, capture_output=True, check=True).stdout.decode().split()
     assert {"metadata.txt", "__init__.py", "plugin.py", "LICENSE"} <= set(names)
     tops = {name.split("/")[0] for name in names}
-    assert not tops & {"tests", "demo", "benchmarks", "docs", "Makefile", ".ci", "build"}
+    assert not tops & {"tests", "demo", "benchmarks", "docs", "scripts", "Makefile", ".ci", "build"}
 
 
 def test_recipes_fail_loudly():

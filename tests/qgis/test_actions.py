@@ -3,6 +3,7 @@
 
 import deep_learning_toolbox
 import pytest
+from deep_learning_toolbox.ui.actions import ENTRIES
 from qgis.core import QgsApplication
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
@@ -70,6 +71,8 @@ def children(window, kind):
 def test_menu_lists_the_tools_by_their_names_with_icons(interface):
     actions = interface.raster_menu[MENU]
     assert [action.text() for action in actions] == [
+        "Prepare satellite scene…",
+        "Compute spectral indices…",
         "Export training data…",
         "Train deep learning model…",
         "Classify pixels using deep learning…",
@@ -98,7 +101,7 @@ def test_action_opens_the_dialog_of_its_tool(interface, monkeypatch):
             opened.append(algorithm_id)
 
     monkeypatch.setattr(processing, "createAlgorithmDialog", Dialog)
-    interface.raster_menu[MENU][1].trigger()
+    next(action for action in interface.raster_menu[MENU] if action.objectName().endswith("_trainmodel")).trigger()
     assert opened == ["deeplearning:trainmodel"]
 
 
@@ -126,7 +129,7 @@ def test_review_opens_one_dock_that_unloading_takes_away(interface):
 
 
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):
-    assert len(children(interface.window, QAction)) == 7
+    assert len(children(interface.window, QAction)) == len(interface.raster_menu[MENU]) == len(ENTRIES)
     interface.plugin.unload()
     assert interface.raster_menu[MENU] == []
     assert children(interface.window, QAction) == []

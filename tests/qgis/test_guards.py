@@ -23,6 +23,9 @@ LOADED_BY_QGIS = [
     ROOT / "__init__.py", ROOT / "plugin.py", ROOT / "backend" / "__init__.py", ROOT / "backend" / "errors.py",
     *sorted((ROOT / "algorithms").rglob("*.py")), *sorted((ROOT / "ui").rglob("*.py")),
     *sorted((ROOT / "backend" / "runtime").rglob("*.py")),
+    # once a tool or the list of indices is opened
+    *(ROOT / "backend" / "imagery" / name for name in ("__init__.py", "sensors.py")),
+    *(ROOT / "backend" / "imagery" / "indices" / name for name in ("__init__.py", "formula.py", "catalogue.py", "inputs.py")),
 ]  # fmt: skip
 BACKEND = sorted((ROOT / "backend").rglob("*.py"))
 SHIPPED = [*LOADED_BY_QGIS, *(path for path in BACKEND if path not in LOADED_BY_QGIS)]

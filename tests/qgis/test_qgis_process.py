@@ -12,7 +12,7 @@ import pytest
 from qgis.core import QgsCoordinateTransformContext, QgsVectorFileWriter
 from qgis_helpers import FOREST, SMALL_CHIPS, WATER, label_pixels, make_labels, make_scene
 
-TOOLS = {"exporttrainingdata", "trainmodel", "classifypixels", "checksetup", "installbackend"}
+TOOLS = {"preparescene", "spectralindices", "exporttrainingdata", "trainmodel", "classifypixels", "checksetup", "installbackend"}
 TOOLS |= {"accuracypoints", "assessaccuracy"}
 
 

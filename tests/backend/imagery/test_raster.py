@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.imagery.raster import CACHE_BYTES, RasterReader, describe
@@ -142,8 +143,6 @@ def test_window_beyond_the_raster_is_invalid_there(tmp_path):
 
 
 def test_scale_and_offset_are_applied(tmp_path):
-    import rasterio
-
     path = write_raster(tmp_path / "a.tif", ramp("uint16"))
     with rasterio.open(path, "r+") as raster:
         raster.scales, raster.offsets = (0.5, 2.0), (-1.0, 3.0)
@@ -175,6 +174,14 @@ def test_names_cell_size_and_ground_sample_distance(tmp_path):
     assert info.band_names == ("red", "Band 2")
     assert info.cell_size == (10, 10)
     assert info.gsd_m == pytest.approx(10)
+
+
+def test_sensor_is_the_one_that_the_image_names(tmp_path):
+    path = write_raster(tmp_path / "a.tif", ramp("uint8"))
+    assert describe(path).sensor == ""
+    with rasterio.open(path, "r+") as raster:
+        raster.update_tags(SENSOR="landsat8")
+    assert describe(path).sensor == "landsat8"
 
 
 def test_ground_sample_distance_in_degrees_depends_on_the_latitude(tmp_path):

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Finds the pixels to mask on the grid of the output, from the quality bands of a scene, and counts them by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.windows import Window
+
+from ..image_writer import ImageGrid
+from .grid import GridReader
+from .quality import QualityBand
+from .scene import Scene, SceneBand, misfit
+from .sources import open_source
+
+
+@dataclass
+class Masker:
+    """The quality bands in use, and what they have masked so far.
+
+    Attributes:
+        readers: Each quality band with its reader and the classes it is asked for; empty when nothing is masked.
+        codes: Codes of the bands that are written; only their saturation counts.
+        counts: Pixels by class.
+    """
+
+    readers: list[tuple[QualityBand, GridReader, list[str]]]
+    codes: list[str]
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def find_masked(self, window: Window) -> NDArray[np.bool_]:
+        """(rows, columns) bool: where any of the classes is."""
+        masked = np.zeros((window.height, window.width), bool)
+        for quality, reader, classes in self.readers:
+            values, _ = reader.read(window)
+            for name in classes:
+                found = quality.find(values, name, self.codes)
+                self.counts[name] = self.counts.get(name, 0) + int(np.count_nonzero(found))
+                masked |= found
+        return masked
+
+
+def open_masker(stack: ExitStack, scene: Scene, bands: Sequence[SceneBand], grid: ImageGrid, classes: Sequence[str]) -> Masker:
+    """The masker for some classes, each from the first quality band that tells it, at the cell size that fits best.
+
+    Args:
+        stack: Closes the quality bands.
+        scene: Whose quality bands to use.
+        bands: The bands that are written.
+        grid: Of the output; quality bands are taken by nearest.
+        classes: Names of the classes; empty = mask nothing.
+
+    Raises:
+        ToolboxError: A quality band cannot be read.
+    """
+    masker = Masker([], [band.code for band in bands])
+    pending = list(dict.fromkeys(classes))
+    for quality in sorted(scene.quality, key=lambda quality: misfit(quality.cell_size, grid.transform.a)):
+        told = [name for name in pending if name in quality.classes]
+        if told:
+            dataset = open_source(quality.source, quality.driver)
+            reader = stack.enter_context(GridReader(dataset, quality.numbers, grid, Resampling.nearest))
+            masker.readers.append((quality, reader, told))
+            pending = [name for name in pending if name not in told]
+    return masker

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A list of rasters as a scene: loose band files of one product, or anything else (a height model, a scene of last year, radar).
+
+Band files are recognised by their names. With the product's metadata file beside or above them they get its scaling, so they must be
+of one product. Any other raster brings all its bands, with their own scale, offset and nodata.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import ToolboxError
+from ..raster import RasterInfo, describe
+from ..sensors import load_sensors
+from .files import list_files
+from .landsat import read_landsat
+from .scene import OTHER, Scaling, Scene, SceneBand
+from .sentinel2 import IMAGE_NAME, METADATA_NAME, read_sentinel2
+
+LANDSAT_NAME = re.compile(
+    r"(?P<product>L[COTE]0[4-9]_(?:L1TP|L1GT|L1GS|L2SP|L2SR)_\d{6}_\d{8}_\d{8}_02_(?:T1|T2|RT))_(?:(?:SR|ST)_)?B\d{1,2}(?:_VCID_\d)?\.TIF",
+    re.IGNORECASE,
+)
+SENTINEL_PRODUCT = re.compile(r"(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}", re.IGNORECASE)
+ABOVE = 5  # folders from an image file of a SAFE product up to its metadata file
+
+
+def read_rasters(paths: Sequence[str], scale: str) -> Scene:
+    """The scene of a list of rasters.
+
+    Args:
+        paths: Files or other GDAL sources, in the order of the bands.
+        scale: The setting SCALE.
+
+    Raises:
+        ToolboxError: The band files are of several products, or lack the metadata that their scaling needs; a raster cannot be read.
+    """
+    landsat = {path: match["product"] for path in paths if (match := LANDSAT_NAME.fullmatch(Path(path).name))}
+    sentinel = {path: _sentinel_product(path) for path in paths if IMAGE_NAME.fullmatch(Path(path).name)}
+    for products, name in ((landsat, "Landsat"), (sentinel, "Sentinel-2")):
+        several = sorted(set(products.values()))
+        if len(products) == len(paths) and len(several) > 1:
+            raise ToolboxError(
+                f"The {name} band files are of several scenes ({', '.join(several[:3])}), which may lie in different UTM zones; "
+                "prepare each scene by itself, then stack the results."
+            )
+    scene = None
+    if len(landsat) == len(paths):
+        scene = _find_landsat(paths, next(iter(landsat.values())))
+    elif len(sentinel) == len(paths):
+        scene = _find_sentinel2(paths)
+    if scene is not None:
+        return scene
+    if scale != "none" and (len(landsat) == len(paths) or len(sentinel) == len(paths)):
+        raise ToolboxError(
+            f"The metadata file of {Path(paths[0]).name} is not there, so its scaling is not known: put the product's MTL or "
+            "MTD_MSI*.xml file beside the bands, or choose SCALE none."
+        )
+    if scale == "toa":
+        raise ToolboxError("SCALE toa needs a Level-1 product with its metadata; for other rasters choose reflectance or none.")
+    return _stack(paths)
+
+
+def _sentinel_product(path: str) -> str:
+    match = SENTINEL_PRODUCT.match(Path(path).name)
+    return match[0].upper() if match else ""
+
+
+def _find_landsat(paths: Sequence[str], product: str) -> Scene | None:
+    """The scene when the MTL lies beside the files."""
+    folder = Path(paths[0]).absolute().parent
+    for ending in ("txt", "json", "xml"):
+        name = f"{product}_MTL.{ending}"
+        if (folder / name).is_file():
+            return read_landsat(list_files(folder), name, [Path(path).name for path in paths])
+    return None
+
+
+def _find_sentinel2(paths: Sequence[str]) -> Scene | None:
+    """The scene when the metadata file lies beside or above the files."""
+    for folder in Path(paths[0]).absolute().parents[:ABOVE]:
+        found = sorted(entry.name for entry in folder.iterdir() if re.fullmatch(METADATA_NAME, entry.name))
+        if found:
+            return read_sentinel2(list_files(folder), found[0], [Path(path).name for path in paths])
+    return None
+
+
+def _stack(paths: Sequence[str]) -> Scene:
+    """All bands of all rasters; a name that repeats gets the file's name before it."""
+    bands: list[SceneBand] = []
+    sensor, taken = "", set()
+    for path in paths:
+        info = describe(path)
+        sensor = sensor or info.sensor
+        for band in range(1, info.count + 1):
+            name = _name_band(info, band, taken)
+            taken.add(name)
+            bands.append(
+                SceneBand(
+                    name=name,
+                    code="",
+                    source=path,
+                    number=band,
+                    cell_size=min(info.cell_size),
+                    wavelength_um=info.wavelengths[band - 1],
+                    scaling=Scaling(info.scales[band - 1], info.offsets[band - 1]),
+                    kind=OTHER,
+                )
+            )
+    known = sensor if sensor in load_sensors().sensors else ""
+    return Scene(title="The list of rasters", sensor=known, bands=tuple(bands))
+
+
+def _name_band(info: RasterInfo, band: int, taken: set[str]) -> str:
+    """The band's own name; else the file's, with a number if it has several bands."""
+    stem = Path(info.source).stem
+    name = info.band_names[band - 1]
+    if name == f"Band {band}":  # it has none
+        name = stem if info.count == 1 else f"{stem}_{band}"
+    if name in taken:
+        name = f"{stem}_{name}"
+    base, number = name, 2
+    while name in taken:
+        name, number = f"{base}_{number}", number + 1
+    return name
