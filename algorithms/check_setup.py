@@ -83,12 +83,12 @@ class CheckSetup(ToolboxAlgorithm):
             outputs.update({name: found[name] for name in outputs})
             rows["Device"] = found["DEVICE"] + (f" ({found['REASON']})" if found["REASON"] else "")
             rows.update(found["PACKAGES"])
-            rows["Ready"] = describe_readiness(found, graphics)
+            rows["Result"] = describe_readiness(found, graphics)
         except JobCancelled as failure:
             raise QgsProcessingException(str(failure)) from failure
         except ToolboxError as failure:
-            rows["Ready"] = f"no: {failure}"
-        outputs[self.SUMMARY] = rows["Ready"]
+            rows["Result"] = self.tr("Not ready: {}").format(failure)
+        outputs[self.SUMMARY] = rows["Result"]
         for name, value in rows.items():
             feedback.pushInfo(f"{name}: {value}")
         report = self.output_path(parameters, self.OUTPUT_HTML, context)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,14 @@ from qgis.core import (
 )
 
 from ..backend.errors import ToolboxError
-from ..backend.runtime.builds import DEVICES, choose_build
+from ..backend.runtime.builds import DEVICES
 from ..backend.runtime.client import JobCancelled
-from ..backend.runtime.diagnostics import describe_plan, describe_readiness, diagnose
+from ..backend.runtime.diagnostics import describe_readiness, diagnose
 from ..backend.runtime.encoder_files import IMAGENET_FILES, fetch_encoder, parse_encoders
-from ..backend.runtime.environment import BuildRequest, build_environment, remove_environment
+from ..backend.runtime.environment import BuildRequest, Built, build_environment, remove_environment
 from ..backend.runtime.gpu import find_graphics
-from ..backend.runtime.installer import Step
-from ..backend.runtime.interpreter import SETTING, named_interpreter
+from ..backend.runtime.installer import Step, prove_python
+from ..backend.runtime.interpreter import PYTHON_VARIABLE, SETTING, Interpreter, named_interpreter
 from ..backend.runtime.network import Network
 from ..backend.runtime.places import encoders_folder
 from .base import Parameters, ToolboxAlgorithm
@@ -126,22 +128,22 @@ class InstallBackend(ToolboxAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         action = self.parameterAsEnumString(parameters, self.ACTION, context)
+        unchanged = self.tr("The installation was cancelled; what was there before is unchanged, and finished downloads are kept.")
+        installed = self.tr("Cancelled; the libraries are installed, but what was to follow was not done.")
+        is_done = False
         try:
             if action == "remove":
-                remove_environment()
-                text = self.tr("The environment was removed.")
-                feedback.pushInfo(text)
-                return {self.PYTHON: "", self.DEVICE: "", self.SUMMARY: text}
+                return self._remove(feedback)
+            refuse_variable()
             if action == "use":
-                use_python(self.input_path(parameters, self.PYTHON, context), feedback)
+                self._use(Path(self.input_path(parameters, self.PYTHON, context)), feedback)
             else:
                 self._build(parameters, context, feedback, action == "repair")
-            found, python = self._prove(feedback)
-            fetch_encoders(parse_encoders(self.parameterAsString(parameters, self.ENCODERS, context)), feedback)
+            is_done = True
+            found, python = prove_worker(feedback)
+            self._fetch_encoders(parse_encoders(self.parameterAsString(parameters, self.ENCODERS, context)), feedback)
         except JobCancelled as cancelled:
-            raise QgsProcessingException(
-                self.tr("The installation was cancelled; what was there before is unchanged, and finished downloads are kept.")
-            ) from cancelled
+            raise QgsProcessingException(installed if is_done else unchanged) from cancelled
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
         summary = describe_readiness(found, find_graphics())
@@ -155,6 +157,7 @@ class InstallBackend(ToolboxAlgorithm):
         paths = {name: self.input_path(parameters, name, context) for name in (self.PYTHON, self.WHEELS, self.FOLDER)}
         given = {name: Path(path) if path else None for name, path in paths.items()}
         network = Network() if given[self.WHEELS] else read_network()
+        graphics = find_graphics()
         request = BuildRequest(
             python=given[self.PYTHON],
             wheels=given[self.WHEELS],
@@ -162,20 +165,66 @@ class InstallBackend(ToolboxAlgorithm):
             folder=given[self.FOLDER],
             repair=repair,
             network=network,
+            graphics=graphics,
         )
-        graphics = find_graphics()
         for name, value in diagnose(network.describe(), graphics).items():
             feedback.pushInfo(f"{name}: {value}")
-        feedback.pushInfo(describe_plan(choose_build(graphics, request.device), request.folder))
-        build_environment(request, StepReporter(feedback))
+        built = build_environment(request, StepReporter(feedback))
+        if not built.is_new and not repair:
+            built = self._heal(request, built, feedback)
+        if built.note:
+            feedback.pushInfo(built.note)
         if QgsSettings().value(SETTING, "", type=str):
             feedback.pushInfo(self.tr("The Python that was set before is not used any more."))
             QgsSettings().remove(SETTING)
 
-    def _prove(self, feedback: QgsProcessingFeedback) -> tuple[dict[str, Any], str]:
-        """What the worker finds out about its device, and its interpreter."""
-        job = Job.start("probe", feedback)
-        return job.run({"device": "auto"}), str(job.interpreter.path)
+    def _heal(self, request: BuildRequest, built: Built, feedback: QgsProcessingFeedback) -> Built:
+        """Builds an environment anew that looks whole but does not work."""
+        try:
+            Job.start("probe", feedback, Interpreter(built.python, self.tr("the managed environment"))).run({"device": "auto"})
+        except JobCancelled:
+            raise
+        except ToolboxError as failure:
+            feedback.pushWarning(self.tr("The environment does not work and is built anew ({}).").format(failure))
+            return build_environment(replace(request, repair=True), StepReporter(feedback))
+        return built
+
+    def _remove(self, feedback: QgsProcessingFeedback) -> dict[str, Any]:
+        """Removes the environment, and forgets the Python that was set."""
+        remove_environment()
+        text = self.tr("The environment was removed.")
+        if QgsSettings().contains(SETTING):
+            QgsSettings().remove(SETTING)
+            text += " " + self.tr("The Python that was set is not used any more.")
+        feedback.pushInfo(text)
+        return {self.PYTHON: "", self.DEVICE: "", self.SUMMARY: text}
+
+    def _use(self, python: Path, feedback: QgsProcessingFeedback) -> None:
+        """Makes the tools run with a Python as it is, after it has imported everything and computed; raises ToolboxError."""
+        interpreter = named_interpreter(python, self.tr("the parameter PYTHON"))
+        feedback.pushInfo(self.tr("Testing the libraries of {}").format(python))
+        for warning in prove_python(python, StepReporter(feedback)):
+            feedback.pushWarning(warning)
+        QgsSettings().setValue(SETTING, str(interpreter.path))
+
+    def _fetch_encoders(self, names: list[str], feedback: QgsProcessingFeedback) -> None:
+        """Fetches the weights of some encoders; raises ToolboxError or JobCancelled."""
+
+        def show(share: float) -> None:
+            if feedback.isCanceled():
+                raise JobCancelled("The installation was cancelled.")
+            feedback.setProgress(100 * share)
+
+        network = read_network() if names else Network()
+        for name in names:
+            feedback.pushInfo(self.tr("Fetching the weights of {}").format(name))
+            try:
+                feedback.pushInfo(f"{name}: {fetch_encoder(name, encoders_folder(), network, show)}")
+            except JobCancelled:
+                raise
+            except ToolboxError as failure:
+                text = self.tr("The libraries are installed, but not the encoders: {}").format(failure)
+                raise ToolboxError(text) from failure
 
 
 class StepReporter:
@@ -196,27 +245,17 @@ class StepReporter:
             self._feedback.detail.emit(step.detail)
 
 
-def use_python(path: str, feedback: QgsProcessingFeedback) -> None:
-    """Makes the tools run with a Python as it is, after it has imported everything and computed; raises ToolboxError if it fails."""
-    interpreter = named_interpreter(Path(path), "the parameter PYTHON")
-    Job.start("probe", feedback, interpreter).run({"device": "auto"})
-    QgsSettings().setValue(SETTING, str(interpreter.path))
+def prove_worker(feedback: QgsProcessingFeedback) -> tuple[dict[str, Any], str]:
+    """What the worker finds out about its device, and its interpreter."""
+    job = Job.start("probe", feedback)
+    return job.run({"device": "auto"}), str(job.interpreter.path)
 
 
-def fetch_encoders(names: list[str], feedback: QgsProcessingFeedback) -> None:
-    """Fetches the weights of some encoders; raises ToolboxError or JobCancelled."""
-
-    def show(share: float) -> None:
-        if feedback.isCanceled():
-            raise JobCancelled("The installation was cancelled.")
-        feedback.setProgress(100 * share)
-
-    network = read_network() if names else Network()
-    for name in names:
-        feedback.pushInfo(f"Fetching the weights of {name}")
-        try:
-            feedback.pushInfo(f"{name}: {fetch_encoder(name, encoders_folder(), network, show)}")
-        except JobCancelled:
-            raise
-        except ToolboxError as failure:
-            raise ToolboxError(f"The libraries are installed, but not the encoders: {failure}") from failure
+def refuse_variable() -> None:
+    """Raises ToolboxError when the environment variable names the Python: whatever is installed would not be used."""
+    named = os.environ.get(PYTHON_VARIABLE)
+    if named:
+        raise ToolboxError(
+            f"The environment variable {PYTHON_VARIABLE} says that the tools run with “{named}”: remove the variable and start QGIS "
+            "again to install anything else."
+        )

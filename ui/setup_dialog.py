@@ -6,21 +6,24 @@ It runs the tools `installbackend` and `checksetup` in the background; closing i
 
 from __future__ import annotations
 
+import html
+import os
 import sys
 import time
-from typing import Any
+from typing import Any, Callable
 
-from qgis.core import Qgis, QgsApplication, QgsTask
+from qgis.core import QgsSettings, QgsTask
 from qgis.PyQt.QtCore import QCoreApplication, QTimer
 from qgis.PyQt.QtGui import QGuiApplication
 from qgis.PyQt.QtWidgets import QDialog, QMessageBox, QWidget
 
-from ..algorithms.network_settings import describe_network
 from ..backend.runtime import setup_command
-from ..backend.runtime.builds import choose_build
-from ..backend.runtime.diagnostics import describe_plan, diagnose
-from ..backend.runtime.gpu import Graphics, find_graphics
-from ..backend.runtime.marker import EnvironmentState, read_state
+from ..backend.runtime.diagnostics import describe_environment, read_log
+from ..backend.runtime.environment_folders import environments_in
+from ..backend.runtime.interpreter import PYTHON_VARIABLE, SETTING
+from ..backend.runtime.marker import EnvironmentState, Marker, read_state
+from ..backend.runtime.places import install_log
+from .setup_findings import Findings, look_in_background
 from .setup_form import SetupForm, Tone
 from .tool_task import ToolTask
 
@@ -36,9 +39,9 @@ class SetupDialog(QDialog):
         self.setWindowTitle(self.tr("Set up deep learning"))
         self.form = SetupForm(self)
         self.run: ToolTask | None = None  # what is going on
-        self._graphics = Graphics()
-        self._rows: dict[str, str] = {}
+        self._found: Findings | None = None
         self._look: QgsTask | None = None
+        self._is_stopped = False
         self._started = 0.0
         self._clock = QTimer(self)
         self._clock.setInterval(1000)
@@ -49,7 +52,7 @@ class SetupDialog(QDialog):
         self.form.cancel.clicked.connect(self._cancel)
         self.form.copy.clicked.connect(self._copy)
         self.form.close.clicked.connect(self.reject)
-        self.form.changed.connect(self._show_plan)
+        self.form.changed.connect(self._look_again)
 
     def tr(self, text: str) -> str:
         """The text in QGIS's language."""
@@ -61,52 +64,69 @@ class SetupDialog(QDialog):
         self.raise_()
         self.activateWindow()
         if self.run is None:
-            self._look_around()
+            self._take_over_choices()
+            self.form.say(Tone.BUSY, self.tr("Looking at this computer …"), "")
+            self._found = None
+            self._look_around(self._show_state)
 
     def stop(self) -> None:
-        """Ends what is going on, before the plugin is unloaded."""
+        """Ends what is going on, before the plugin is unloaded; what still arrives is not shown any more."""
+        self._is_stopped = True
+        self._clock.stop()
         if self.run is not None:
+            for signal in (self.run.line, self.run.detail, self.run.progress, self.run.finished):
+                signal.disconnect()
             self.run.cancel()
 
     def diagnostics(self) -> str:
-        """The text of *Copy diagnostics*: the findings and the log."""
-        lines = [f"{name}: {value}" for name, value in {"QGIS": Qgis.version(), **self._rows}.items()]
-        return "\n".join([*lines, "", self.form.log.toPlainText()]).strip() + "\n"
+        """The text of *Copy diagnostics*: the findings and the logs."""
+        rows = self._found.rows if self._found else {}
+        lines = [f"{name}: {value}" for name, value in rows.items()]
+        return "\n".join([*lines, "", self.form.log.toPlainText(), "", read_log(install_log())]).strip() + "\n"
 
-    def _look_around(self) -> None:
-        """Asks for the graphics card and the rest in the background: a driver may have to be loaded first."""
-        network = describe_network()
+    def _take_over_choices(self) -> None:
+        """Fills in what was chosen for the environment there is, so that an update or a repair keeps it."""
+        marker = Marker.read()
+        if marker is not None:
+            parent = marker.environment.parent
+            self.form.choose(marker.device, "" if parent == environments_in(None) else str(parent.parent))
 
-        def look(task: QgsTask) -> tuple[Graphics, dict[str, str]]:
-            graphics = find_graphics()
-            return graphics, diagnose(network, graphics)
+    def _look_around(self, then: Callable[[], None]) -> None:
+        """Finds out what there is in the background."""
 
-        def show(failure: Exception | None, found: tuple[Graphics, dict[str, str]] | None = None) -> None:
+        def show(failure: Exception | None, found: Findings | None) -> None:
+            if self._is_stopped:
+                return
             if found is None:
                 self.form.say(Tone.BAD, self.tr("This computer cannot be examined"), str(failure))
                 return
-            self._graphics, self._rows = found
-            self.form.show_findings(self._rows)
-            self._show_plan()
-            if self.run is None:
-                self._show_state()
+            self._found = found
+            self.form.show_findings(found.rows)
+            self._show_plan(found)
+            then()
 
-        self.form.say(Tone.BUSY, self.tr("Looking at this computer …"), "")
-        self._look = QgsTask.fromFunction(self.tr("Looking for a graphics card"), look, on_finished=show)
-        QgsApplication.taskManager().addTask(self._look)
+        graphics = self._found.graphics if self._found else None
+        self._look = look_in_background(self.form.wish(), graphics, show, self.tr("Looking at this computer"))
 
-    def _show_plan(self) -> None:
-        """Says what the present choices would do."""
-        self.form.show_plan(
-            describe_plan(choose_build(self._graphics, self.form.device), self.form.folder),
-            f'{"python" if sys.platform == "win32" else "python3"} "{setup_command.__file__}" wheels FOLDER',
-        )
+    def _look_again(self) -> None:
+        """Finds out what the present choices would do."""
+        if self._found is not None and self.run is None:
+            self._look_around(lambda: None)
+
+    def _show_plan(self, found: Findings) -> None:
+        """Says what would be installed, and how a folder of wheels for a like computer is made."""
+        plan = found.plan
+        if read_state() is EnvironmentState.READY:
+            plan = self.tr("The environment is there; Install only tests it, Repair builds it anew. {}").format(plan)
+        python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        build = f" --build {found.build}" if found.build else ""
+        self.form.show_plan(plan, html.escape(f'{python} "{setup_command.__file__}" wheels FOLDER{build}'))
 
     def _show_state(self) -> None:
         """Says whether the libraries are there, and starts the proof when they are."""
         state = read_state()
-        self.form.show_state(state)
-        if state is EnvironmentState.OUTDATED:
+        self._show_buttons()
+        if state is EnvironmentState.OUTDATED and not os.environ.get(PYTHON_VARIABLE):
             self.form.say(
                 Tone.WARN,
                 self.tr("The deep learning libraries have to be updated"),
@@ -114,6 +134,9 @@ class SetupDialog(QDialog):
             )
             return
         self._begin(CHECK, {}, self.tr("Testing what is there …"), self._checked)
+
+    def _show_buttons(self) -> None:
+        self.form.show_state(read_state(), QgsSettings().contains(SETTING))
 
     def _install(self) -> None:
         self._begin(INSTALL, self.form.parameters("install"), self.tr("Installing …"), self._installed)
@@ -136,9 +159,13 @@ class SetupDialog(QDialog):
         QGuiApplication.clipboard().setText(self.diagnostics())
         self.form.show_step(self.tr("The diagnostics are on the clipboard."), "")
 
-    def _begin(self, algorithm_id: str, parameters: dict[str, Any], headline: str, then: Any) -> None:
+    def _begin(self, algorithm_id: str, parameters: dict[str, Any], headline: str, then: Callable[..., None]) -> None:
         """Runs a tool; ``then`` is called with its outputs, or None, and its last error."""
-        run = ToolTask(algorithm_id, parameters, self)
+        missing = self.form.find_gap() if parameters.get("ACTION") in ("install", "repair", "use") else ""
+        if missing:
+            self.form.say(Tone.BAD, self.tr("This cannot be done"), missing)
+            return
+        run = ToolTask(algorithm_id, parameters)
         run.line.connect(self._take_line)
         run.detail.connect(self.form.show_detail)
         run.progress.connect(self.form.show_progress)
@@ -162,7 +189,7 @@ class SetupDialog(QDialog):
         self.run = None
         self._clock.stop()
         self.form.set_busy(False)
-        self.form.show_state(read_state())
+        self._show_buttons()
 
     def _checked(self, outputs: dict[str, Any] | None, error: str) -> None:
         if outputs is None:
@@ -176,18 +203,18 @@ class SetupDialog(QDialog):
                 self.tr("Press Install to get them; QGIS stays usable meanwhile, and its own Python stays as it is."),
             )
         else:
-            self.form.say(Tone.BAD, self.tr("The deep learning libraries do not work"), outputs["SUMMARY"].removeprefix("no: "))
+            self.form.say(Tone.BAD, self.tr("The deep learning libraries do not work"), outputs["SUMMARY"])
 
     def _installed(self, outputs: dict[str, Any] | None, error: str) -> None:
         if outputs is None:
-            is_ready = read_state() is EnvironmentState.READY
-            headline = self.tr("Not everything succeeded") if is_ready else self.tr("The installation did not succeed")
-            self.form.say(Tone.WARN if is_ready else Tone.BAD, headline, error)
+            self.form.say(Tone.BAD, self.tr("That did not succeed"), error)
             self.form.log_group.setCollapsed(False)
         else:
             self.form.say(Tone.GOOD if outputs["PYTHON"] else Tone.WARN, outputs["SUMMARY"], "")
-        self._rows["Environment"] = diagnose("", self._graphics)["Environment"]
-        self.form.show_findings(self._rows)
+        if self._found is not None:
+            self._found.rows["Environment"] = describe_environment()
+            self.form.show_findings(self._found.rows)
+            self._show_plan(self._found)
 
     def _show_time(self) -> None:
         self.form.show_elapsed(time.monotonic() - self._started)

@@ -26,10 +26,12 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.runtime.encoder_files import IMAGENET_FILES
+from ..backend.runtime.interpreter import PYTHON_VARIABLE
 from ..backend.runtime.marker import EnvironmentState
+from .setup_findings import Wish
 
 BACKBONE = "resnet34"  # the default of trainmodel
-_SHOWN_ROWS = ("System", "Graphics", "Free disk space", "Network", "Environment")
+_SHOWN_ROWS = ("System", "QGIS", "Graphics", "Free disk space", "Network", "Environment", f"Variable {PYTHON_VARIABLE}")
 
 
 class Tone(enum.Enum):
@@ -53,11 +55,6 @@ class SetupForm(QObject):
     def __init__(self, dialog: QDialog) -> None:
         super().__init__(dialog)
         self._dialog = dialog
-        self._words = {
-            "Automatic": "auto",
-            "NVIDIA graphics card (CUDA)": "cuda",
-            "CPU only (small download)": "cpu",
-        }
         layout = QVBoxLayout(dialog)
         layout.addWidget(self._make_headline())
         layout.addWidget(self._make_findings())
@@ -75,23 +72,38 @@ class SetupForm(QObject):
 
     # What the user has chosen
 
-    @property
-    def device(self) -> str:
-        """The build that is wished: auto, cuda or cpu."""
-        return str(self._device.currentData())
+    def wish(self) -> Wish:
+        """What decides about the build and the place."""
+        folder, python = self._folder.filePath(), self._python.filePath()
+        return Wish(str(self._device.currentData()), Path(folder) if folder else None, Path(python) if python else None)
 
-    @property
-    def folder(self) -> Path | None:
-        """The folder of the environment, None for the usual one."""
-        return Path(self._folder.filePath()) if self._folder.filePath() else None
+    def choose(self, device: str, folder: str) -> None:
+        """Fills in choices made before."""
+        self._device.setCurrentIndex(max(self._device.findData(device), 0))
+        self._folder.setFilePath(folder)
+
+    def find_gap(self) -> str:
+        """What has to be filled in for the chosen source, empty when nothing."""
+        if self._source.currentData() == "net" or self._place.filePath():
+            return ""
+        if self._source.currentData() == "wheels":
+            return self.tr("Choose the folder of wheels.")
+        return self.tr("Choose the Python to use.")
 
     def parameters(self, action: str) -> dict[str, Any]:
         """The parameters of `installbackend` for what is chosen; ``action`` is install or repair."""
         source = self._source.currentData()
         if source == "use":
             return {"ACTION": "use", "PYTHON": self._place.filePath()}
-        chosen = {"ACTION": action, "DEVICE": self.device, "FOLDER": self._folder.filePath(), "ENCODERS": self._encoders.currentData()}
-        return {**chosen, "WHEELS": self._place.filePath()} if source == "wheels" else chosen
+        chosen = {
+            "ACTION": action,
+            "DEVICE": self._device.currentData(),
+            "FOLDER": self._folder.filePath(),
+            "PYTHON": self._python.filePath(),
+        }
+        if source == "wheels":
+            return {**chosen, "WHEELS": self._place.filePath()}
+        return {**chosen, "ENCODERS": self._encoders.currentData()}
 
     # What is shown
 
@@ -107,20 +119,24 @@ class SetupForm(QObject):
         """Fills the list of what was found."""
         for name, label in self._rows.items():
             label.setText(rows.get(name, ""))
+            for widget in (label, self._findings.labelForField(label)):
+                widget.setVisible(bool(rows.get(name)))
         self._fit()
 
     def show_plan(self, text: str, command: str) -> None:
         """Says what would be installed, and how a folder of wheels is made."""
         self._plan.setText(text)
-        hint = self.tr("Made on a computer of the same system and Python version that has a network, by this command:")
+        hint = self.tr(
+            "Made by this command on a computer of the same system that has a network, this Python, and a copy of the plugin's folder:"
+        )
         self._hint.setText(f"{hint}<br><code>{command}</code>")
         self._fit()
 
-    def show_state(self, state: EnvironmentState) -> None:
-        """Lets the buttons fit what there is."""
+    def show_state(self, state: EnvironmentState, has_setting: bool) -> None:
+        """Lets the buttons fit what there is: an environment, or the setting of another Python."""
         self.install.setText(self.tr("Update") if state is EnvironmentState.OUTDATED else self.tr("Install"))
-        for button in (self.repair, self.remove):
-            button.setEnabled(state is not EnvironmentState.ABSENT)
+        self.repair.setEnabled(state is not EnvironmentState.ABSENT)
+        self.remove.setEnabled(state is not EnvironmentState.ABSENT or has_setting)
 
     def set_busy(self, is_busy: bool, is_installing: bool = True) -> None:
         """Shows the progress, or gives the choices free again."""
@@ -178,10 +194,10 @@ class SetupForm(QObject):
 
     def _make_findings(self) -> QGroupBox:
         group = QGroupBox(self.tr("This computer"))
-        layout = QFormLayout(group)
+        layout = self._findings = QFormLayout(group)
         self._rows = {name: _make_label() for name in _SHOWN_ROWS}
         for name, label in self._rows.items():
-            layout.addRow(f"{self.tr(name)}:", label)
+            layout.addRow(f"{name}:", label)
         return group
 
     def _make_choices(self) -> QGroupBox:
@@ -202,12 +218,17 @@ class SetupForm(QObject):
         given.setContentsMargins(0, 0, 0, 0)
         given.addWidget(self._place)
         given.addWidget(self._hint)
-        self._device = _make_combo({self.tr(text): word for text, word in self._words.items()})
+        self._device = _make_combo(
+            {self.tr("Automatic"): "auto", self.tr("NVIDIA graphics card (CUDA)"): "cuda", self.tr("CPU only"): "cpu"}
+        )
         self._encoders = _make_combo({self.tr("none"): "", **{name: name for name in IMAGENET_FILES}})
         self._encoders.setCurrentText(BACKBONE)  # with it, a training needs fewer labels
         self._folder = QgsFileWidget()
         self._folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self._folder.lineEdit().setPlaceholderText(self.tr("in your user data"))
+        self._python = QgsFileWidget()
+        self._python.setFilter(self.tr("Programs (*)"))
+        self._python.lineEdit().setPlaceholderText(self.tr("the one of QGIS, if it is 3.10 or later"))
         self._plan = _make_label()
         for text, widget in (
             (self.tr("Libraries:"), self._source),
@@ -215,12 +236,14 @@ class SetupForm(QObject):
             (self.tr("Build for:"), self._device),
             (self.tr("Pretrained encoder:"), self._encoders),
             (self.tr("Folder:"), self._folder),
+            (self.tr("Build on Python:"), self._python),
         ):
             self._layout.addRow(text, widget)
         column.addWidget(self._plan)
         self._source.currentIndexChanged.connect(self._show_source)
         self._device.currentIndexChanged.connect(self.changed)
-        self._folder.fileChanged.connect(self.changed)
+        for widget in (self._folder, self._python):
+            widget.fileChanged.connect(self.changed)
         return self._choices
 
     def _make_progress(self) -> QVBoxLayout:
@@ -277,6 +300,7 @@ class SetupForm(QObject):
             (self._device, source != "use"),
             (self._encoders, source == "net"),
             (self._folder, source != "use"),
+            (self._python, source != "use"),
             (self._plan, source == "net"),
         ):
             widget.setVisible(is_shown)

@@ -10,6 +10,9 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..algorithms.notices import DetailedFeedback
 
+# The task uses context, feedback and algorithm of a run by reference: they must outlive it, whoever forgets the run meanwhile.
+_RUNNING: set[ToolTask] = set()
+
 
 class _SignallingFeedback(DetailedFeedback):
     """Passes what a tool says on as signals; the tool runs in another thread."""
@@ -44,8 +47,8 @@ class ToolTask(QObject):
     progress = pyqtSignal(float)
     finished = pyqtSignal(object, str)
 
-    def __init__(self, algorithm_id: str, parameters: dict[str, Any], parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, algorithm_id: str, parameters: dict[str, Any]) -> None:
+        super().__init__()
         self._error = ""
         self._context = QgsProcessingContext()
         self._feedback = _SignallingFeedback(False)
@@ -62,6 +65,7 @@ class ToolTask(QObject):
             return str(fault)
         self._task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self._feedback)
         self._task.executed.connect(self._end)
+        _RUNNING.add(self)
         QgsApplication.taskManager().addTask(self._task)
         return ""
 
@@ -75,4 +79,5 @@ class ToolTask(QObject):
         self.line.emit(text)
 
     def _end(self, successful: bool, outputs: dict[str, Any]) -> None:
+        _RUNNING.discard(self)
         self.finished.emit(outputs if successful else None, self._error)

@@ -19,7 +19,8 @@ from .process import kill_tree, start_process
 
 TICK_SECONDS = 0.25
 _KEPT_LINES = 200  # of the output, to tell a failure's reason from
-_SECRET = re.compile(r"(?<=//)[^/@\s]+@")  # user and password in an address
+# User and password in an address, with or without a scheme; a password may hold any of :/@.
+_SECRET = re.compile(r"(?<=//)\S+@|(?<![\w/])[^\s/@:]+:(?!//)[^\s@]+@")
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .builds import Choice, choose_build, find_build
+from .builds import choose_build, find_build
 from .disk import free_bytes
 from .gpu import Graphics, find_graphics
 from .interpreter import PYTHON_VARIABLE
 from .marker import EnvironmentState, Marker, read_state
 from .network import Network
-from .places import environments_folder, home_folder
+from .places import home_folder
+from .source import Source
 
 GB = 10**9
 
@@ -39,7 +40,7 @@ def diagnose(network: str | None = None, graphics: Graphics | None = None) -> di
         "QGIS's Python": f"{platform.python_version()} ({sys.executable or 'embedded'})",
         "Graphics": graphics.describe(),
         "Home folder": str(home_folder()),
-        "Free disk space": f"{free_bytes(home_folder()) / GB:.1f} GB",
+        "Free disk space": describe_space(home_folder()),
         "Network": Network().describe() if network is None else network,
         "Environment": describe_environment(),
     }
@@ -68,15 +69,28 @@ def describe_readiness(found: dict[str, Any], graphics: Graphics) -> str:
     return f"{found['SUMMARY']}."
 
 
-def describe_plan(choice: Choice, folder: Path | None = None) -> str:
-    """What an installation would do, in a sentence or two."""
-    if choice.blocked:
-        return f"Nothing can be installed: {choice.reason}."
-    build = choice.build
+def describe_plan(source: Source, parent: Path) -> str:
+    """What an installation would do, in a sentence."""
+    build = source.build
     sizes = f"a download of about {build.download / GB:.1f} GB, {build.disk / GB:.0f} GB on disk while installing"
-    reason = f" ({choice.reason})" if choice.reason else ""
-    place = folder or environments_folder()
-    return f"Will be installed: PyTorch for {build.title}{reason} and the other libraries: {sizes}, in {place}."
+    note = f" ({source.note})" if source.note else ""
+    return f"Will be installed: PyTorch for {build.title}{note} and the other libraries: {sizes}, in {parent}."
+
+
+def describe_space(place: Path) -> str:
+    """The free space of the disk that a place, which need not exist yet, lies on."""
+    try:
+        return f"{free_bytes(place) / GB:.1f} GB"
+    except OSError as fault:
+        return f"unknown ({fault})"
+
+
+def read_log(path: Path, lines: int = 100) -> str:
+    """The end of a log; empty without one."""
+    try:
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
 
 
 def _name_system() -> str:

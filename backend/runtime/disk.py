@@ -7,6 +7,7 @@ Standard library only; for whatever writes rasters in the worker.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,9 @@ _FULL_BELOW_BYTES = 2**20
 
 
 def free_bytes(path: Path) -> int:
-    """Free space, in bytes, of the disk that a path, which may not exist yet, lies on."""
+    """Free space, in bytes, of the disk that a path, which may not exist yet, lies on; raises OSError when that is not to be had."""
     path = path.absolute()
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    existing = next((folder for folder in (path, *path.parents) if os.path.exists(folder)), path)
     return shutil.disk_usage(existing).free
 
 

@@ -10,27 +10,24 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import __version__
 from ..errors import ToolboxError
-from .builds import DEVICES, Build, Choice, choose_build, find_build, name_build
-from .commands import hide_secrets
+from .builds import DEVICES, Build, name_build
 from .disk import free_bytes
-from .gpu import find_graphics
-from .installer import Installer, Listener, Step
-from .lock import exclusive, try_exclusive
+from .environment_folders import clean, downloads_in, environments_in, make_environment_folder, remove_folder
+from .gpu import Graphics, find_graphics
+from .installer import Installer, Listener
+from .lock import exclusive
 from .marker import EnvironmentState, Marker, describe_folder, managed_environment, managed_python, read_state
 from .network import Network
-from .places import IN_USE, environments_folder, home_folder, install_log
-from .pythons import check_base, inspect_python
+from .places import HOME_VARIABLE, IN_USE, home_folder, install_log
+from .pythons import REQUIRED_PACKAGES, check_base, inspect_python
 from .requirements import hash_requirements, requirements_file
-
-PREFIX = "environment-"  # of the folders of environments
-_LEGACY = "environment"  # where version 0.1 kept it, in the home folder
+from .source import Source, find_source
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,11 @@ class BuildRequest:
         python: The Python 3.10 or later to build on; None = the one that runs this.
         wheels: Folder of wheels to install from without any network, or None.
         device: auto, cpu or cuda: which build of PyTorch.
-        folder: Where environments are kept; None = in the home folder.
+        folder: Where environments are kept, in a folder of our own; None = beside the present one, else in the home folder.
         extras: Names of further requirement files, such as ``test``.
         repair: Build anew even if all seems well.
         network: Proxy and certificates.
+        graphics: What `gpu.find_graphics` found, if it has been asked already.
     """
 
     python: Path | None = None
@@ -54,6 +52,7 @@ class BuildRequest:
     extras: Sequence[str] = ()
     repair: bool = False
     network: Network = field(default_factory=Network)
+    graphics: Graphics | None = None
 
     def __post_init__(self) -> None:
         """Raises ToolboxError for a value that cannot be meant."""
@@ -64,9 +63,25 @@ class BuildRequest:
         for name in self.extras:
             requirements_file(name)
 
-    def choose_build(self) -> Choice:
-        """The build of PyTorch for this computer."""
-        return choose_build(find_graphics(), self.device)
+    def find_source(self, base: Path) -> Source:
+        """The build of PyTorch for this computer and where it comes from; asks the network, and ``base`` for pip's settings."""
+        graphics = find_graphics() if self.graphics is None else self.graphics
+        return find_source(graphics, self.device, self.wheels, self.network, base)
+
+
+@dataclass(frozen=True)
+class Built:
+    """The environment in use after a build.
+
+    Attributes:
+        python: Its interpreter.
+        note: What the user should know about the build of PyTorch; empty when nothing, or when it was there already.
+        is_new: It was built just now.
+    """
+
+    python: Path
+    note: str = ""
+    is_new: bool = False
 
 
 def find_fault() -> str:
@@ -75,35 +90,36 @@ def find_fault() -> str:
     if marker is None or python is None:
         return "it is gone"
     try:
-        version = inspect_python(python, ()).version
+        report = inspect_python(python, REQUIRED_PACKAGES)
     except ToolboxError as fault:
         return str(fault)
-    found = f"{version[0]}.{version[1]}"
+    found = f"{report.version[0]}.{report.version[1]}"
     if marker.python != found:
         return f"it was built for Python {marker.python}, and its base has become Python {found}"
-    return ""
+    return f"it lacks {', '.join(report.missing)}" if report.missing else ""
 
 
-def build_environment(request: BuildRequest, progress: Listener = lambda step: None) -> Path:
-    """Builds the managed environment, or adds what is missing to it, and returns its interpreter.
+def build_environment(request: BuildRequest, progress: Listener = lambda step: None) -> Built:
+    """Builds the managed environment, or adds what is missing to it.
 
     Args:
         request: What to install.
-        progress: Called several times a second; an exception from it stops the build.
+        progress: Called several times a second until the new environment is in use; an exception from it stops the build.
 
     Raises:
-        ToolboxError: The base Python is unsuitable, the disk too full, another build runs, or a step failed. The environment there
-            was, if any, is as it was. What has been downloaded is kept for the next attempt.
+        ToolboxError: The base Python is unsuitable, the disk too full, another build runs, a place cannot be written, or a step
+            failed. The environment there was, if any, is as it was. What has been downloaded is kept for the next attempt.
     """
     if _is_complete(request):
-        return _in_use()
-    with exclusive(home_folder() / "environment.lock", "installing the deep learning libraries"):
+        return Built(_in_use())
+    note, is_new = "", False
+    with _changing_home():
         _start_log()
         if request.repair or not _serves(request):
-            _build_anew(request, progress)
+            note, is_new = _build_anew(request, progress), True
         for name in request.extras:
             _add_extra(name, request, progress)
-    return _in_use()
+    return Built(_in_use(), note, is_new)
 
 
 def remove_environment() -> None:
@@ -112,16 +128,29 @@ def remove_environment() -> None:
     Raises:
         ToolboxError: It is in use, or its files cannot be removed.
     """
-    with exclusive(home_folder() / "environment.lock", "installing the deep learning libraries"):
+    with _changing_home():
         environment = managed_environment()
-        parents = {environments_folder(), *([environment.parent] if environment else [])}
-        if environment and not _remove(environment):
+        parents = {environments_in(None), *([environment.parent] if environment else [])}
+        if environment and not remove_folder(environment):
             raise ToolboxError(
-                f"The environment “{environment}” is in use: wait until running tools have ended, then retry."
+                f"The environment “{environment}” is in use or cannot be removed: wait until running tools have ended, then retry."
             )
         for parent in parents:
-            _clean(parent, None)
-            shutil.rmtree(_downloads(parent), ignore_errors=True)
+            clean(parent, None)
+            shutil.rmtree(downloads_in(parent), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _changing_home() -> Iterator[None]:
+    """Nobody else changes the environment meanwhile; a place that cannot be written is told with what to do."""
+    try:
+        with exclusive(home_folder() / "environment.lock", "installing or removing the deep learning libraries"):
+            yield
+    except OSError as fault:
+        raise ToolboxError(
+            f"A file or folder of the installation cannot be written ({fault}): choose another folder (FOLDER), or another home "
+            f"folder by the environment variable {HOME_VARIABLE}."
+        ) from fault
 
 
 def _start_log() -> None:
@@ -144,11 +173,10 @@ def _serves(request: BuildRequest) -> bool:
     marker = Marker.read()
     if read_state() is not EnvironmentState.READY or marker is None or find_fault():
         return False
-    if request.folder and marker.environment.parent != request.folder.absolute():
+    if request.folder and marker.environment.parent != environments_in(request.folder):
         return False
     # A build with CUDA also serves the CPU. A card that was built in later is a case for a repair.
-    build = find_build(marker.build)
-    return request.device != "cuda" or (build is not None and build.capabilities is not None)
+    return request.device != "cuda" or marker.has_cuda
 
 
 def _is_complete(request: BuildRequest) -> bool:
@@ -158,34 +186,39 @@ def _is_complete(request: BuildRequest) -> bool:
     return not request.repair and has_extras and _serves(request)
 
 
-def _build_anew(request: BuildRequest, progress: Listener) -> None:
-    """Builds a whole environment and puts it into use, or changes nothing."""
+def _build_anew(request: BuildRequest, progress: Listener) -> str:
+    """Builds a whole environment and puts it into use, or changes nothing; returns a note for the user."""
     base, has_ensurepip = check_base(request.python)
-    choice = request.choose_build()
-    if choice.blocked:
-        raise ToolboxError(f"The deep learning libraries cannot be installed: {choice.reason}.")
-    parent = (request.folder or environments_folder()).absolute()
-    _clean(parent, managed_environment())
-    _check_space(parent, choice.build)
-    folder = parent / f"{PREFIX}{uuid.uuid4().hex[:8]}"
+    source = request.find_source(base)
     old = managed_environment()
+    parent = old.parent if old and request.folder is None else environments_in(request.folder)
+    clean(parent, old)
+    _check_space(parent, source.build)
+    folder = make_environment_folder(parent)
     try:
         installer = _make_installer(folder, request, progress)
         installer.create_environment(base, has_ensurepip)
-        note = installer.install_worker(choice.build)
+        installer.install_worker(source)
         build = name_build(installer.prove())
-        (folder / IN_USE).touch()
         version = inspect_python(installer.python, ()).version
+        requirements = hash_requirements(requirements_file("worker"))
         found = f"{version[0]}.{version[1]}"
-        Marker(describe_folder(folder), hash_requirements(requirements_file("worker")), found, __version__, build).write()
+        marker = Marker(describe_folder(folder), requirements, found, __version__, build, request.device)
+        if request.device == "cuda" and not marker.has_cuda:
+            raise ToolboxError(
+                f"CUDA was asked for, but what was installed is PyTorch's build “{build}”: give a folder of wheels or an index that "
+                "has the build with CUDA, or choose the device CPU."
+            )
+        (folder / IN_USE).touch()
+        marker.write()
     except BaseException:  # also Ctrl+C and a cancelling listener
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    notes = "; ".join(text for text in (note, choice.reason) if text)
-    progress(Step(1.0, f"The libraries are installed ({notes})" if notes else "The libraries are installed"))
-    shutil.rmtree(_downloads(parent), ignore_errors=True)
+    # The new one is in use: nothing that follows may undo or stop that.
+    shutil.rmtree(downloads_in(parent), ignore_errors=True)
     for place in {parent, *([old.parent] if old else [])}:
-        _clean(place, folder)
+        clean(place, folder)
+    return source.note
 
 
 def _add_extra(name: str, request: BuildRequest, progress: Listener) -> None:
@@ -197,33 +230,7 @@ def _add_extra(name: str, request: BuildRequest, progress: Listener) -> None:
 
 def _make_installer(folder: Path, request: BuildRequest, progress: Listener) -> Installer:
     wheels = request.wheels.absolute() if request.wheels else None
-    return Installer(folder, install_log(), progress, _downloads(folder.parent), wheels, request.network)
-
-
-def _downloads(parent: Path) -> Path:
-    return parent / "downloads"
-
-
-def _clean(parent: Path, kept: Path | None) -> None:
-    """Removes what interrupted builds and replaced environments left, unless a worker still runs in it."""
-    leftovers = list(parent.glob(f"{PREFIX}*"))
-    legacy = home_folder() / _LEGACY
-    if parent == environments_folder() and legacy.is_dir():
-        leftovers.append(legacy)
-    for folder in leftovers:
-        if folder != kept:
-            _remove(folder)
-
-
-def _remove(folder: Path) -> bool:
-    """Removes an environment unless a worker runs in it; tells whether it is gone."""
-    with try_exclusive(folder / IN_USE) as is_free:
-        if is_free:
-            # On Windows a folder with an open file cannot be renamed, so nothing is removed by halves.
-            with contextlib.suppress(OSError):
-                folder = folder.replace(folder.with_name(f"{folder.name}-removed"))
-                shutil.rmtree(folder, ignore_errors=True)
-    return not folder.exists()
+    return Installer(folder, install_log(), progress, downloads_in(folder.parent), wheels, request.network)
 
 
 def _check_space(parent: Path, build: Build) -> None:
@@ -231,5 +238,5 @@ def _check_space(parent: Path, build: Build) -> None:
     if free < build.disk:
         raise ToolboxError(
             f"The deep learning libraries need {build.disk / 1e9:.0f} GB of disk space while installing, and {free / 1e9:.1f} GB "
-            f"are free for “{hide_secrets(str(parent))}”: free some, or choose another folder (FOLDER)."
+            f"are free for “{parent}”: free some, or choose another folder (FOLDER)."
         )

@@ -93,20 +93,25 @@ def parse_graphics(text: str, code: int) -> Graphics:
         code: Its exit code, 0 for rows.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if code == 6 or text.strip() == "No devices were found":  # nvidia-smi's own code for it
-        return Graphics(problem="it finds no card")
-    if code != 0:
-        return Graphics(problem=lines[0].rstrip(".") if lines else f"nvidia-smi ended with code {code}")
     gpus, driver = [], ""
     for row in csv.reader(lines, skipinitialspace=True):
         try:
-            name, capability, memory, driver = (cell.strip() for cell in row)
+            name, capability, memory, version = (cell.strip() for cell in row)
             major, minor = capability.split(".")
             # Some cards, parts of a card (MIG) among them, do not tell their memory: “[N/A]”.
             gpus.append(Gpu(name, (int(major), int(minor)), int(memory) if memory.isdigit() else 0))
-        except ValueError:
-            return Graphics(problem=f"its answer is not understood: {', '.join(row)[:80]}")
-    return Graphics(tuple(gpus), driver, "" if gpus else "it names no card")
+            driver = version
+        except ValueError:  # a remark, such as one about a card that fails beside others
+            continue
+    if gpus:
+        return Graphics(tuple(gpus), driver)
+    if "not a valid field" in text:
+        return Graphics(problem="it is so old that it cannot tell the compute capability; update it from NVIDIA's site")
+    if code == 6 or "No devices were found" in text:  # 6 is nvidia-smi's own code for it
+        return Graphics(problem="it finds no card")
+    if lines and code != 0:
+        return Graphics(problem=lines[0].rstrip("."))
+    return Graphics(problem=f"its answer is not understood: {lines[0][:80]}" if lines else "it names no card")
 
 
 def _find_program() -> str | None:

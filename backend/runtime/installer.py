@@ -10,27 +10,26 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
 from ..errors import ToolboxError
-from .builds import Build, default_build
 from .commands import Outcome, run_logged
 from .network import Network
 from .pip_output import PipProgress, explain_failure, has_damaged_download
-from .places import python_in
+from .places import install_log, python_in
 from .process import child_environment, installer_environment
 from .requirements import read_requirements, requirements_file, torch_requirements
+from .source import Source
 
-_REACH_SECONDS = 5
-_MOST_PAGE_BYTES = 8 * 2**20
 _EXTRA_BYTES = 10**8  # what an extra may take to download, roughly
-# From which share of the whole to which each step goes, as measured on a fast network; on a slow one the download dominates, and its
-# own remaining time is told in words.
-SHARES = {"environment": (0.0, 0.03), "pip": (0.03, 0.05), "download": (0.05, 0.65), "unpack": (0.65, 0.93), "prove": (0.93, 1.0)}
+_REST_BYTES = 15 * 10**7  # the worker's libraries without PyTorch
+# Where each step begins and ends in the whole, as measured on a fast network; on a slow one the download dominates, and its own
+# remaining time is told in words. A fetch has a download, then the unpacking: begin, change, end.
+SHARES = {"environment": 0.0, "pip": 0.03, "prove": 0.93}
+WHOLE, FIRST_PART, SECOND_PART = (0.05, 0.65, 0.93), (0.05, 0.55, 0.83), (0.83, 0.88, 0.93)
 
 # Imports everything the worker needs and multiplies two matrices: libraries that clash or lack a system library fail here.
 PROOF = """
@@ -40,6 +39,7 @@ if float((ones @ ones).sum()) != 64.0**3:
     raise SystemExit("PyTorch computes wrong sums on this machine")
 print(torch.__version__)
 """
+_VERSIONS = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]), sep=',')"
 
 
 @dataclass(frozen=True)
@@ -109,50 +109,39 @@ class Installer:
         # An index or a folder without a newer pip is no obstacle: the old one installs as well, but silently.
         self._tells_progress = outcome.code == 0
 
-    def install_worker(self, build: Build) -> str:
-        """Installs what the worker needs; returns why PyTorch is not of the wished build, empty when it is."""
-        index, fault = build.index(), ""
-        if index:
-            fault = self._find_index_fault(index)
-            if not fault:
-                # Only this call sees that index, so that it cannot shadow other packages.
-                pinned = ["install", "--index-url", index, *torch_requirements()]
-                self._fetch(f"PyTorch ({build.title})", pinned, build.download, (SHARES["download"][0], SHARES["unpack"][0]))
-        taken = (default_build() or build) if fault else build
-        self._fetch("the deep learning libraries", ["install", "-r", str(requirements_file("worker"))], taken.download)
-        return f"PyTorch's build for {build.title} was not taken, since {fault}" if fault else ""
+    def install_worker(self, source: Source) -> None:
+        """Installs what the worker needs."""
+        if source.index is None:
+            self._fetch("the deep learning libraries", ["install", "-r", _worker_file()], source.build.download, WHOLE)
+            return
+        # Only this call sees PyTorch's index, so that it cannot shadow other packages.
+        torch = ["install", "--index-url", source.index, *torch_requirements()]
+        self._fetch(f"PyTorch ({source.build.title})", torch, source.build.download - _REST_BYTES, FIRST_PART)
+        self._fetch("the other libraries", ["install", "-r", _worker_file()], _REST_BYTES, SECOND_PART)
 
-    def download(self, folder: Path, build: Build, extras: Sequence[str]) -> str:
-        """Puts the wheels of all that the worker needs into a folder; returns as `install_worker` does."""
-        index, fault = build.index(), ""
+    def download(self, folder: Path, source: Source, extras: Sequence[str]) -> None:
+        """Puts the wheels of all that the worker needs into a folder."""
         into = ["download", "--dest", str(folder), "--only-binary", ":all:", "--find-links", str(folder)]
-        if index:
-            fault = self._find_index_fault(index)
-            if not fault:
-                self._fetch(f"PyTorch ({build.title})", [*into, "--index-url", index, *torch_requirements()], build.download)
+        if source.index is not None:
+            torch = [*into, "--index-url", source.index, *torch_requirements()]
+            self._fetch(f"PyTorch ({source.build.title})", torch, source.build.download, FIRST_PART)
         files = [requirements_file(name) for name in ("installer", "worker", *extras)]
-        self._fetch("the wheels", [*into, *(part for file in files for part in ("-r", str(file)))], build.download)
-        return f"PyTorch's build for {build.title} was not taken, since {fault}" if fault else ""
+        rest = [*into, *(part for file in files for part in ("-r", str(file)))]
+        self._fetch("the wheels", rest, source.build.download, SECOND_PART if source.index else WHOLE)
 
     def install_extra(self, name: str) -> None:
         """Installs ``requirements/<name>.txt`` beside, without changing what the worker needs."""
-        limits = ["-c", str(requirements_file("worker"))]
-        self._fetch(f"what “{name}” needs", ["install", "-r", str(requirements_file(name)), *limits], _EXTRA_BYTES)
+        limits = ["-c", _worker_file()]
+        self._fetch(f"what “{name}” needs", ["install", "-r", str(requirements_file(name)), *limits], _EXTRA_BYTES, WHOLE)
 
     def prove(self) -> str:
         """Imports everything in a child and computes something; returns PyTorch's version or raises ToolboxError."""
-        show = self._ticker("prove", "Testing the libraries")
-        variables = child_environment(self.python)
-        outcome = run_logged([str(self.python), "-I", "-c", PROOF], variables, self.log, on_tick=show)
-        if outcome.code:
-            hint = "; install Microsoft's Visual C++ redistributable, then try again" if _lacks_runtime(outcome) else ""
-            raise ToolboxError(f"The installed libraries do not work: {_last_words(outcome)}{hint}. Details: {self.log}")
-        return outcome.lines[-1].strip()
+        return _prove(self.python, self.log, self._ticker("prove", "Testing the libraries"))
 
-    def _fetch(self, what: str, arguments: list[str], expected: int, share: tuple[float, float] | None = None) -> None:
-        """Runs pip and tells how far it is; ``share`` is where the download stands in the whole, if not as usual."""
+    def _fetch(self, what: str, arguments: list[str], expected: int, shares: tuple[float, float, float]) -> None:
+        """Runs pip and tells how far it is; ``expected`` bytes are to come, ``shares`` is where this stands in the whole."""
         status = PipProgress(expected)
-        start, end = share or SHARES["download"]
+        begin, change, end = shares
         packages = None
 
         def show() -> None:
@@ -160,12 +149,12 @@ class Installer:
             if status.unpacking:
                 packages = self._count_packages() if packages is None else packages
                 done = min(max(self._count_packages() - packages, 0), len(status.unpacking))
-                low, high = SHARES["unpack"]
-                fraction = low + (high - low) * done / len(status.unpacking)
+                fraction = change + (end - change) * done / len(status.unpacking)
                 self.progress(Step(fraction, f"Unpacking {what}", f"{done} of {len(status.unpacking)} packages"))
             else:
                 text = f"Downloading {what}" if status.downloaded else f"Looking for {what}"
-                self.progress(Step(start + (end - start) * status.fraction, text, " ".join((status.name, status.describe())).strip()))
+                detail = " ".join((status.name, status.describe())).strip()
+                self.progress(Step(begin + (change - begin) * status.fraction, text, detail))
 
         outcome = self._pip(arguments, show, on_line=status.read)
         self._check_pip(outcome, "The libraries cannot be installed")
@@ -174,29 +163,6 @@ class Installer:
         """Packages that are unpacked: each has a folder of metadata, which pip writes last."""
         places = ("lib/python3*/site-packages", "Lib/site-packages")
         return sum(1 for place in places for _ in self.folder.glob(f"{place}/*.dist-info"))
-
-    def _find_index_fault(self, index: str) -> str:
-        """What keeps an index of PyTorch from serving the pinned version, found by reading its page; empty when nothing does."""
-        import urllib.error  # nearly half of the plugin's import time, and needed only here
-
-        if self.wheels is not None:
-            return "everything comes from the folder of wheels"
-        if self._has_own_index():
-            return "pip is set to another index"
-        version = torch_requirements()[0].partition("==")[2]
-        try:
-            with self.network.opener().open(f"{index}/torch/", timeout=_REACH_SECONDS) as answer:
-                page = answer.read(_MOST_PAGE_BYTES).decode("utf-8", "replace")
-        except (urllib.error.URLError, OSError) as fault:
-            return f"{index} cannot be reached ({getattr(fault, 'reason', fault)})"
-        return "" if f"torch-{version}%2B" in page or f"torch-{version}+" in page else f"{index} does not have version {version}"
-
-    def _has_own_index(self) -> bool:
-        """Whether the user has told pip to use an index of their own, which then is the only one to be asked."""
-        command = [str(self.python), "-I", "-m", "pip", "config", "list"]
-        done = subprocess.run(command, env=self._variables(self.python), capture_output=True, text=True, check=False)
-        keys = [line.partition("=")[0].rpartition(".")[2] for line in done.stdout.splitlines()]
-        return "index-url" in keys or "no-index" in keys
 
     def _pip(
         self,
@@ -222,7 +188,7 @@ class Installer:
         return {**kept, "PIP_CONFIG_FILE": os.devnull}
 
     def _ticker(self, step: str, text: str) -> Callable[[], None]:
-        return lambda: self.progress(Step(SHARES[step][0], text))
+        return lambda: self.progress(Step(SHARES[step], text))
 
     def _check_pip(self, outcome: Outcome, failure: str) -> None:
         if outcome.code:
@@ -231,6 +197,38 @@ class Installer:
             through = f" through the {self.network.describe()}" if self.network.proxy else ""
             reason = explain_failure(outcome.lines, self.wheels is not None)
             raise ToolboxError(f"{failure}{through}: {reason}. Details: {self.log}")
+
+
+def prove_python(python: Path, progress: Listener) -> list[str]:
+    """Has a Python that is not ours import everything and compute; returns what differs from what the toolbox was tested with.
+
+    Raises:
+        ToolboxError: Something cannot be imported, or computes wrongly.
+    """
+    install_log().parent.mkdir(parents=True, exist_ok=True)
+    _prove(python, install_log(), lambda: progress(Step(0.0, "Testing the libraries")))
+    pins = [line.split("==") for line in read_requirements(requirements_file("worker")) if "==" in line]
+    outcome = run_logged([str(python), "-I", "-c", _VERSIONS, *(name for name, _ in pins)], child_environment(python), install_log())
+    found = outcome.lines[-1].split(",") if outcome.code == 0 and outcome.lines else []
+    pairs = zip(pins, found)
+    return [
+        f"{name} is {version}, and the toolbox was tested with {pin}: models may give other maps."
+        for (name, pin), version in pairs
+        if version.partition("+")[0] != pin
+    ]
+
+
+def _prove(python: Path, log: Path, show: Callable[[], None]) -> str:
+    """Runs the proof and returns PyTorch's version; raises ToolboxError when it fails."""
+    outcome = run_logged([str(python), "-I", "-c", PROOF], child_environment(python), log, on_tick=show)
+    if outcome.code:
+        hint = "; install Microsoft's Visual C++ redistributable, then try again" if _lacks_runtime(outcome) else ""
+        raise ToolboxError(f"The libraries of “{python}” do not work: {_last_words(outcome)}{hint}. Details: {log}")
+    return outcome.lines[-1].strip()
+
+
+def _worker_file() -> str:
+    return str(requirements_file("worker"))
 
 
 def _last_words(outcome: Outcome) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from ..errors import ToolboxError
 
 # Windows forbids others to read a locked byte, so the lock lies beyond the text that tells who holds it.
 _LOCKED_BYTE = 4096
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)  # what the systems say of a lock that somebody holds
 
 
 @contextlib.contextmanager
@@ -31,6 +33,8 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
         try:
             _lock(file)
         except OSError as fault:
+            if fault.errno not in _HELD:
+                raise ToolboxError(f"The file {path} cannot be locked ({fault}): choose a home folder on a local disk.") from fault
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise ToolboxError(f"Another process (id {holder}) is {purpose}: wait until it has finished, then retry.") from fault
@@ -63,11 +67,18 @@ def try_exclusive(path: Path) -> Iterator[bool]:
 
 
 def share(path: Path) -> IO[str] | None:
-    """Holds the lock file together with others until the returned file is closed or the process ends; None without a file."""
-    if sys.platform == "win32" or not path.exists():
+    """Holds the lock file together with others until the returned file is closed or the process ends; None without a lock.
+
+    Somebody may just be removing the folder, or its disk may know no locks: neither is a reason not to run.
+    """
+    if sys.platform == "win32":
         return None
-    file = path.open("r", encoding="utf-8")
-    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    try:
+        file = path.open("r", encoding="utf-8")
+    except OSError:  # no managed environment
+        return None
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return file
 
 

@@ -35,6 +35,7 @@ class Marker:
         python: Version of its Python, major and minor, such as 3.11; packages are bound to it.
         version: Version of the toolbox that built it.
         build: Name of the build of PyTorch, see `builds`.
+        device: The device that was asked for: auto, cpu or cuda.
         extras: Hash of the requirements of each extra that was added, by name.
     """
 
@@ -43,6 +44,7 @@ class Marker:
     python: str
     version: str
     build: str
+    device: str = "auto"
     extras: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -57,6 +59,11 @@ class Marker:
     def environment(self) -> Path:
         """The environment's folder, absolute."""
         return home_folder() / self.folder
+
+    @property
+    def has_cuda(self) -> bool:
+        """Whether its PyTorch can use NVIDIA cards."""
+        return self.build.startswith("cu")
 
     def write(self) -> None:
         """Puts this marker in the place of the one there is, whole or not at all."""

@@ -19,6 +19,10 @@ _DAMAGED = ("do not match the hashes", "bad magic number for", "badzipfile", "no
 # Part of pip's output in lower case → what it means and what to do. The first that is found counts, so causes come before symptoms.
 _REASONS = (
     (
+        ("ssl module is not available", "ssl module in python is not available"),
+        "the Python that this builds on has no ssl; name another Python (3.10 to 3.14) to build on",
+    ),
+    (
         ("certificate_verify_failed", "certificate verify failed", "sslerror"),
         "the server's certificate is not trusted, as when a company inspects connections; add your organisation's certificate in QGIS "
         "(Settings → Options → Authentication → Manage Certificates), or install from a folder of wheels",
@@ -147,9 +151,11 @@ def explain_failure(lines: Sequence[str], offline: bool) -> str:
     missing = re.search(r"no matching distribution found for ([^\s;]+)", text)
     if missing and offline:
         return f"the folder of wheels has no {missing[1]} for this Python; make the folder anew on a computer with a network"
+    if offline and has_damaged_download(lines):
+        return f"a file in the folder of wheels is damaged; copy the folder again ({said})"
     for signs, meaning in _REASONS:
         if any(sign in text for sign in signs):
             return f"{meaning} ({said})"
     if missing:
         return f"the package index has no {missing[1]} for this Python and system ({said}); name another Python (3.10 to 3.14)"
-    return f"{said}; see the log, and repair the installation"
+    return f"{said}; see the log"

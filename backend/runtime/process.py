@@ -36,7 +36,7 @@ _FORCED = {
     "GDAL_VRT_ENABLE_PYTHON": "NO",  # a VRT may carry Python code; data is never run
 }
 # What pip and venv must not inherit.
-_DROPPED_PREFIXES = ("PYTHON", "CONDA", "VIRTUAL_ENV", "GDAL", "PROJ", "QGIS", "QT_", "LD_", "DYLD_", "PIP_")
+_DROPPED_PREFIXES = ("PYTHON", "CONDA", "VIRTUAL_ENV", "GDAL", "PROJ", "QGIS", "QT_", "LD_", "DYLD_", "PIP_", "__PYVENV")
 # Of pip's own variables only those about where packages come from: others, such as PIP_TARGET, would put them elsewhere.
 _PIP_NAMES = """
     INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS TRUSTED_HOST PROXY CERT CLIENT_CERT DEFAULT_TIMEOUT TIMEOUT RETRIES RESUME_RETRIES

@@ -34,7 +34,14 @@ REQUIRED_PACKAGES = (
 _TIMEOUT_SECONDS = 60  # a cold start from a network drive or under a virus scanner
 _LOOK = """
 import importlib.util, json, sys
-print(json.dumps([list(sys.version_info[:3]), [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]]))
+def lacks(name):
+    if name != "ssl":  # whose file may be there and not load
+        return importlib.util.find_spec(name) is None
+    try:
+        import ssl
+    except ImportError:
+        return True
+print(json.dumps([list(sys.version_info[:3]), [name for name in sys.argv[1:] if lacks(name)]]))
 """
 
 
@@ -102,12 +109,14 @@ def check_base(python: Path | None) -> tuple[Path, bool]:
     if base is None:
         raise ToolboxError("QGIS's own Python was not found: name a Python 3.10 or later to build on (PYTHON).")
     try:
-        report = inspect_python(base, ("venv", "ensurepip", "pip"))
+        report = inspect_python(base, ("venv", "ensurepip", "pip", "ssl"))
     except ToolboxError as fault:
         raise ToolboxError(f"The environment cannot be built: {fault}. Name a Python 3.10 or later (PYTHON).") from fault
     if report.version[:2] < MINIMUM_VERSION:
         found = ".".join(map(str, report.version))
         raise ToolboxError(f"The Python “{base}” is version {found}: name a Python 3.10 or later to build on (PYTHON).")
+    if "ssl" in report.missing:
+        raise ToolboxError(f"The Python “{base}” cannot load ssl, without which nothing can be downloaded: name another one (PYTHON).")
     if "venv" in report.missing or {"ensurepip", "pip"} <= set(report.missing):
         lacking = " and ".join(name for name in ("venv", "ensurepip") if name in report.missing)
         raise ToolboxError(

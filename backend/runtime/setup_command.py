@@ -63,7 +63,8 @@ def _run(arguments: argparse.Namespace) -> str:
             extras=arguments.extra,
             repair=arguments.repair,
         )
-        return str(build_environment(request, _Printer()))
+        built = build_environment(request, _Printer())
+        return f"{built.note}\n{built.python}" if built.note else str(built.python)
     if read_state() is not EnvironmentState.READY:
         raise ToolboxError(f"There is no environment for this version in “{home_folder()}”: run this with “build”.")
     return str(managed_python())

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ToolboxError
-from .builds import choose_build, find_build
+from .builds import find_build
 from .gpu import find_graphics
 from .installer import Installer, Listener, Step
 from .network import Network
+from .pip_settings import has_own_index
 from .places import install_log
 from .pythons import check_base
+from .source import Source, find_source
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,7 @@ def fetch_wheels(request: WheelsRequest, progress: Listener = lambda step: None)
         ToolboxError: An unsuitable Python, an unknown build, a folder that cannot be written, or a failed download.
     """
     base, has_ensurepip = check_base(request.python)
-    build = find_build(request.build) if request.build else choose_build(find_graphics()).build
-    if build is None:
-        raise ToolboxError(f"There is no build “{request.build}” of PyTorch.")
+    source = _find_source(request, base)
     folder = request.folder.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +60,16 @@ def fetch_wheels(request: WheelsRequest, progress: Listener = lambda step: None)
         place = Path(scratch)
         installer = Installer(place / "environment", install_log(), progress, place / "downloads", network=request.network)
         installer.create_environment(base, has_ensurepip)
-        note = installer.download(folder, build, request.extras)
-    progress(Step(1.0, f"The wheels are there ({note})" if note else "The wheels are there"))
+        installer.download(folder, source, request.extras)
+    progress(Step(1.0, f"The wheels are there ({source.note})" if source.note else "The wheels are there"))
     return folder
+
+
+def _find_source(request: WheelsRequest, base: Path) -> Source:
+    """The source of the build that was named, else of this computer's."""
+    if request.build is None:
+        return find_source(find_graphics(), "auto", None, request.network, base)
+    build = find_build(request.build)
+    if build is None:
+        raise ToolboxError(f"There is no build “{request.build}” of PyTorch.")
+    return Source(build, None if has_own_index(base, request.network) else build.index())

@@ -43,7 +43,7 @@ def test_missing_libraries_are_the_result_of_the_check(plugin, folder, monkeypat
     log = Log()
     outputs = run("checksetup", log, OUTPUT_HTML=folder / "report.html")
     assert (outputs["READY"], outputs["DEVICE"], outputs["TORCH_VERSION"]) == (False, "", "")
-    assert any("Ready: no" in line and "Install deep learning libraries" in line for line in log.infos)
+    assert any("Result: Not ready" in line and "Install deep learning libraries" in line for line in log.infos)
     assert "Install deep learning libraries" in (folder / "report.html").read_text(encoding="utf-8")
 
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """installbackend: the environment is complete or absent. Nothing is downloaded here; `make test` itself builds one."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
+from deep_learning_toolbox.backend.runtime.environment_folders import make_environment_folder
 from deep_learning_toolbox.backend.runtime.interpreter import SETTING
 from qgis.core import QgsProcessingException, QgsSettings
 from qgis_helpers import Log, refusal, run
@@ -50,7 +54,6 @@ def test_what_is_there_and_what_will_come_is_said_first(home, folder):
     told = "\n".join(log.infos)
     assert f"Home folder: {home}" in told
     assert "Environment: not installed" in told
-    assert "PyTorch for CPU (the device CPU was asked for) and the other libraries: a download of about 0.4 GB" in told
 
 
 def test_python_with_everything_can_be_used_as_it_is_and_is_remembered(home, worker_python):
@@ -80,6 +83,27 @@ def test_unknown_encoder_is_refused_before_anything_runs(home):
 
 
 def test_environment_is_removed(home):
-    (home / "environments" / "environment-1").mkdir(parents=True)
-    assert run("installbackend", Log(), ACTION="remove")["PYTHON"] == ""
+    make_environment_folder(home / "environments")
+    QgsSettings().setValue(SETTING, "/usr/bin/python3")
+    assert run("installbackend", Log(), ACTION="remove")["SUMMARY"].endswith("The Python that was set is not used any more.")
+    assert not QgsSettings().contains(SETTING)
     assert list((home / "environments").glob("*")) == []
+
+
+def test_variable_that_names_the_python_has_to_go_first(home, monkeypatch):
+    monkeypatch.setenv("DEEP_LEARNING_TOOLBOX_PYTHON", "/opt/python3")
+    assert "remove the variable and start QGIS again" in refusal("installbackend")
+    assert not home.exists()
+
+
+def test_libraries_that_are_there_but_do_not_work_are_not_taken(home, folder, worker_python):
+    """A Python that has a timm which raises an error."""
+    environment = folder / "other"
+    subprocess.run([worker_python, "-I", "-m", "venv", "--without-pip", str(environment)], check=True)
+    packages = next(environment.glob("lib/python3*/site-packages"))
+    theirs = next(Path(worker_python).parent.parent.glob("lib/python3*/site-packages"))
+    (packages / "all.pth").write_text(f"{theirs}\n", encoding="utf-8")
+    (packages / "timm.py").write_text("raise ImportError('broken timm')", encoding="utf-8")
+    message = refusal("installbackend", ACTION="use", PYTHON=environment / "bin" / "python")
+    assert "do not work: ImportError: broken timm" in message
+    assert not QgsSettings().contains(SETTING)

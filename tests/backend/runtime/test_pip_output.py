@@ -89,6 +89,14 @@ def test_damage_is_noticed():
     assert not has_damaged_download(["ERROR: No matching distribution found for torch"])
 
 
-def test_secrets_in_addresses_are_hidden():
-    text = "Looking in indexes: https://anna:geheim@packages.example/simple, http://proxy:8080"
-    assert hide_secrets(text) == "Looking in indexes: https://***@packages.example/simple, http://proxy:8080"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Looking in indexes: https://anna:geheim@packages.example/simple", "Looking in indexes: https://***@packages.example/simple"),
+        ("proxy http://anna:p@ss:w/1@proxy:3128 refuses", "proxy http://***@proxy:3128 refuses"),
+        ("proxy anna:geheim@proxy:3128", "proxy ***@proxy:3128"),
+        ("http://proxy:8080 and torch==2.14.1", "http://proxy:8080 and torch==2.14.1"),
+    ],
+)
+def test_secrets_in_addresses_are_hidden(text, shown):
+    assert hide_secrets(text) == shown

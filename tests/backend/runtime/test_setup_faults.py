@@ -24,7 +24,7 @@ from deep_learning_toolbox.backend.runtime.marker import EnvironmentState, Marke
 from deep_learning_toolbox.backend.runtime.network import Network
 from deep_learning_toolbox.backend.runtime.places import install_log
 
-from .wheel_maker import Index, make_wheel
+from .wheel_maker import make_wheel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and paths of POSIX")
 
@@ -98,7 +98,7 @@ def test_finished_downloads_are_not_fetched_again(quick, index, wheels, small_re
     make_wheel(wheels, "tinymore", padding=5000)
     (small_requirements / "worker.txt").write_text("tinymore\ntinyengine==3.0\n")
     make_wheel(wheels, "tinyengine", version="3.0", code="value = 7\n")
-    fails("The installed libraries do not work")
+    fails("The libraries of .* do not work")
     assert index.asked == ["tinymore-1.0-py3-none-any.whl", "tinyengine-3.0-py3-none-any.whl"]
     installer.PROOF = "print('2.0+cpu')"
     build_environment(BuildRequest())
@@ -117,7 +117,7 @@ def test_a_corrupted_wheel(old, check_old_works, index):
 
 def test_a_corrupted_file_in_a_folder_of_wheels(old, check_old_works, wheels):
     (wheels / "tinyengine-2.0-py3-none-any.whl").write_bytes(b"PK\x03\x04 no more than that")
-    fails("a downloaded file is damaged", wheels=wheels)
+    fails("a file in the folder of wheels is damaged; copy the folder again", wheels=wheels)
     check_old_works()
 
 
@@ -129,7 +129,7 @@ def test_a_folder_that_lacks_a_wheel(old, check_old_works, wheels):
 
 def test_libraries_that_do_not_work(old, check_old_works, wheels, monkeypatch):
     monkeypatch.setattr(installer, "PROOF", "raise SystemExit('PyTorch computes wrong sums')")
-    fails("installed libraries do not work: PyTorch computes wrong sums", wheels=wheels)
+    fails("The libraries of .* do not work: PyTorch computes wrong sums", wheels=wheels)
     check_old_works()
 
 
@@ -173,7 +173,7 @@ def test_a_failed_extra_leaves_the_environment_as_it_was(quick, wheels):
 
 def test_a_second_installer_is_told_who_is_at_work(old, check_old_works, wheels, home):
     with exclusive(home / "environment.lock", "testing"):
-        message = fails(rf"process \(id {os.getpid()}\) is installing", wheels=wheels)
+        message = fails(rf"process \(id {os.getpid()}\) is installing or removing", wheels=wheels)
     assert "wait until it has finished" in message
     check_old_works()
 
@@ -195,7 +195,7 @@ def test_two_installers_at_once_make_one_environment(quick, index, wheels, home)
     deadline = time.monotonic() + 30
     while not index.asked and time.monotonic() < deadline:
         time.sleep(0.05)
-    fails("is installing the deep learning libraries: wait", wheels=wheels)
+    fails("is installing or removing the deep learning libraries: wait", wheels=wheels)
     told.set()
     first.join()
     build_environment(BuildRequest(wheels=wheels))
@@ -231,20 +231,22 @@ requirements.REQUIREMENTS = Path({requirements!r})
 installer.PROOF = "import tinyengine, time; time.sleep(0.3); print('2.0+cpu')"
 environment._check_space = lambda parent, build: None
 environment.find_graphics = Graphics
+environment.REQUIRED_PACKAGES = ("tinyengine",)
 def show(step):
     print(step.text, flush=True)
 environment.build_environment(environment.BuildRequest(wheels=Path({wheels!r})), show)
+print("done", flush=True)
 """
 
 
-@pytest.mark.parametrize("moment", ["Making", "Updating", "Looking", "Testing", "The libraries"])
+@pytest.mark.parametrize("moment", ["Making", "Updating", "Looking", "Testing", "done"])
 def test_killed_at_any_moment(old, wheels, small_requirements, home, moment):
     code = INSTALL.format(plugins=str(Path(launch.__file__).parents[3]), requirements=str(small_requirements), wheels=str(wheels))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True, text=True)
     assert any(line.startswith(moment) for line in process.stdout)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    if moment == "The libraries":  # the new one is in use by then
+    if moment == "done":  # the new one is in use by then
         assert (read_state(), managed_environment() != old) == (EnvironmentState.READY, True)
     else:
         assert (read_state(), managed_environment()) == (EnvironmentState.OUTDATED, old)
@@ -261,22 +263,11 @@ def test_a_full_disk(old, check_old_works, wheels, tmp_path):
     make_wheel(wheels, "tinyengine", version="2.0", padding=40 * 2**20)
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(small)], check=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(small)], capture_output=True).returncode:
+        pytest.skip("root may not mount here")
     try:
         fails("the disk is full; free some space, or choose another folder", wheels=wheels, folder=small)
-        assert list(small.glob("environment-*")) == []
+        assert list(small.glob("*/environment-*")) == []
     finally:
         subprocess.run(["umount", str(small)], check=True)
     check_old_works()
-
-
-def test_an_index_of_the_users_own_is_the_only_one_asked(quick, wheels, index, monkeypatch):
-    def never(self):
-        raise AssertionError("PyTorch's index was asked")
-
-    monkeypatch.setattr(installer.Network, "opener", never)
-    assert isinstance(index, Index)
-    steps = []
-    build_environment(BuildRequest(device="cpu"), steps.append)
-    if sys.platform == "linux":
-        assert "since pip is set to another index" in steps[-1].text
