@@ -20,10 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..chips.folder import ChipFolder
+from ..chips.folder import ChipArrays, ChipFolder
 from ..chips.index import ChipRecord
 from ..errors import ToolboxError
 from ..imagery.normalise import normalise
+from ..labels.schema import UNLABELLED
 from .bands import join_bands, join_classes
 from .losses import IGNORE
 from .split import Split
@@ -33,7 +34,6 @@ READERS = 4
 SQUARE_CHIPS = 2  # side of a square block in chips
 FOLDER_STEP = 1 << 40  # keeps the block numbers of several folders apart; they are 32-bit in a folder
 SQUARE_STEP = 1 << 31
-NO_CLASS = -1
 
 
 class TensorChip(NamedTuple):
@@ -75,6 +75,7 @@ class ChipStore:
         class_values: Class value of each class index.
         census: After `scan`: block → class index → labelled pixels, pixels of overlapping chips counted in each.
         pixels: After `apply_split`: (chips, classes) training pixels.
+        unlisted: After `scan`: folder → class value that its labels hold but no class list names → pixels.
 
     Raises:
         ToolboxError: Folders that cannot be trained on together, or without chips.
@@ -93,6 +94,7 @@ class ChipStore:
             raise ToolboxError(f"The folder {', '.join(empty)} holds no chips; export training data first.")
         self.block_kind = self._choose_blocks(split)
         self.census: dict[int, dict[int, int]] = {}
+        self.unlisted: dict[Path, dict[int, int]] = {}
         self.pixels = np.zeros((0, len(self.class_values)), np.int64)
         self._lookup = np.full(65_536, IGNORE, np.int32)
         self._lookup[list(self.class_values)] = np.arange(len(self.class_values))
@@ -134,10 +136,12 @@ class ChipStore:
         """Reads every chip once; yields the share done.
 
         Raises:
-            ToolboxError: Chips of several sizes, or a class value that the folder does not list.
+            ToolboxError: Chips of several sizes, or a chip that cannot be read.
         """
         for number in range(len(self)):
-            chip = self._read(number)
+            arrays = self._load(number)
+            self._count_unlisted(arrays.label, self.folders[self.locations[number].folder].path)
+            chip = self._to_tensors(number, arrays)
             if self._size is None:
                 self._size = tuple(chip.target.shape)
             if tuple(chip.target.shape) != self._size:
@@ -189,26 +193,28 @@ class ChipStore:
 
     def _read(self, number: int) -> TensorChip:
         """One chip from disk, with all its labels."""
+        return self._to_tensors(number, self._load(number))
+
+    def _load(self, number: int) -> ChipArrays:
         location = self.locations[number]
-        folder = self.folders[location.folder]
-        arrays = folder.load(location.record)
+        return self.folders[location.folder].load(location.record)
+
+    def _to_tensors(self, number: int, arrays: ChipArrays) -> TensorChip:
+        """A chip as the network wants it; label values that no class has are ignored, also where unlabelled is background."""
+        location = self.locations[number]
         image = torch.from_numpy(np.ascontiguousarray(arrays.image[self._positions[location.folder]], np.float32))
         valid = torch.from_numpy(np.ascontiguousarray(arrays.valid))
-        self._check_values(arrays.label, location)
         target = self._lookup[arrays.label]
         target[~arrays.valid] = IGNORE
         blocks = self._number_blocks(number, arrays.blocks, target.shape)
         return TensorChip(normalise(image, valid, self.bands), valid, torch.from_numpy(target), torch.from_numpy(blocks))
 
-    def _check_values(self, label: NDArray[np.integer], location: Location) -> None:
-        """Refuses a label value that no class has."""
-        present = np.unique(label)
-        strange = present[(present != 0) & (self._lookup[present] == NO_CLASS)]
-        if strange.size:
-            raise ToolboxError(
-                f"The label of chip {location.record.name} holds the value {strange[0]}, which the folder's class list lacks; "
-                "export the folder again."
-            )
+    def _count_unlisted(self, label: NDArray[np.uint16], folder: Path) -> None:
+        """Counts the pixels whose value no class has."""
+        strange = label[(label != UNLABELLED) & (self._lookup[label] == IGNORE)]
+        for value, count in zip(*np.unique(strange, return_counts=True), strict=True):
+            counts = self.unlisted.setdefault(folder, {})
+            counts[int(value)] = counts.get(int(value), 0) + int(count)
 
     def _number_blocks(self, number: int, blocks: NDArray[np.integer] | None, shape: tuple[int, int]) -> NDArray[np.int64]:
         """Number of each pixel's block (H, W), unique over all folders."""

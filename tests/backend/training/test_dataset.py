@@ -129,8 +129,17 @@ def test_folders_that_do_not_fit_are_refused(tmp_path, chips, scene, save_folder
 CLASS_8 = {"value": 8, "name": "Wald"}
 
 
-def test_a_label_value_without_a_class_is_named(tmp_path, scene, save_folder):
+@pytest.mark.parametrize("unlabelled", ["ignore", "background"])
+def test_a_label_value_without_a_class_is_counted_and_ignored(tmp_path, scene, save_folder, unlabelled):
     image, label, blocks = scene
     folder = save_folder(tmp_path / "x", image, label, blocks, classes=[CLASS_8])
-    with pytest.raises(ToolboxError, match="holds the value 3"):
-        list(ChipStore([folder], "auto", "spatial").scan())
+    store = scan([folder], unlabelled)
+    chips = [store.get([number], False)[0] for number in range(len(store))]
+    places = [(store.locations[number].record.window[1], store.locations[number].record.window[0]) for number in range(len(store))]
+    strange = [label[row : row + 32, column : column + 32] == 3 for row, column in places]
+    assert store.unlisted == {folder: {3: sum(int(where.sum()) for where in strange)}}
+    assert all((chip.target.numpy()[where] == IGNORE).all() for chip, where in zip(chips, strange, strict=True))
+
+
+def test_label_values_of_the_class_list_are_not_counted_as_unlisted(chips):
+    assert scan([chips]).unlisted == {}
