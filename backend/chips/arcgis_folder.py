@@ -42,6 +42,7 @@ class ArcgisMetadata:
     Attributes:
         mode: The metadata format, one of `FORMATS`.
         classes: The classes by ascending value, without 0; may be empty where a format has none.
+        instance_classes: Classes of the objects of a panoptic export; empty elsewhere.
         band_names: Names of the bands; empty where unknown.
         tiles: Number of chips that the export counted; None where it does not say.
         has_variable_size: The chips were cropped to the objects, so each has a size of its own.
@@ -49,9 +50,16 @@ class ArcgisMetadata:
 
     mode: str
     classes: ClassSchema
+    instance_classes: ClassSchema
     band_names: tuple[str, ...]
     tiles: int | None
     has_variable_size: bool
+
+    @property
+    def all_classes(self) -> ClassSchema:
+        """The classes and, where their values are not taken, those of the objects."""
+        joined = {entry.value: entry for entry in (*self.instance_classes.classes, *self.classes.classes)}
+        return ClassSchema(tuple(joined[value] for value in sorted(joined)))
 
 
 def is_arcgis_folder(path: Path) -> bool:
@@ -88,7 +96,8 @@ def read_metadata(path: Path) -> ArcgisMetadata:
     tiles = stats.get("NumTiles")
     return ArcgisMetadata(
         mode=mode,
-        classes=_read_classes(definition),
+        classes=_read_classes(definition.get("Classes")),
+        instance_classes=_read_classes(definition.get("Panoptic_Segmentation_Instance_Classes")),
         band_names=tuple(names) if names and is_named else (),
         tiles=tiles if isinstance(tiles, int) else None,
         has_variable_size=definition.get("CropTileMode") == "Variable_Size",
@@ -107,8 +116,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_classes(definition: dict[str, Any]) -> ClassSchema:
-    listed = definition.get("Classes")
+def _read_classes(listed: Any) -> ClassSchema:
     entries = [
         {"value": entry["Value"], "name": entry.get("Name"), "color": entry.get("Color")}
         for entry in (listed if isinstance(listed, list) else [])
