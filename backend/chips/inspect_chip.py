@@ -26,7 +26,7 @@ class ChipFacts:
 
     Attributes:
         files: The chip.
-        shape: (width, height, bands); None where the image cannot be read.
+        shape: (width, height, bands); None where an image cannot be read.
         dtype: Type of its values.
         corners: Upper left, upper right, lower right, lower left in map units; None where the chip does not say where it is.
         crs_wkt: CRS; None without.
@@ -100,14 +100,15 @@ class ChipInspector:
                 info, bands = reader.info, tuple(reader.bands)
                 stored, valid = reader.read_raw(Window(0, 0, info.width, info.height))
                 image = reader.to_physical(stored, valid)
-            facts.shape, facts.dtype, facts.crs_wkt = (info.width, info.height, len(bands)), info.dtype, info.crs_wkt
-            facts.corners = _find_corners(info, self._is_placed)
-            digest = hashlib.blake2b(np.ascontiguousarray(stored).data, digest_size=DIGEST_BYTES)
-            digest.update(f"{facts.shape} {info.dtype}".encode())
-            digest.update(self._read_second(files, info))
+            facts.corners, facts.crs_wkt = _find_corners(info, self._is_placed), info.crs_wkt
+            second = self._read_second(files, info)
         except ToolboxError as failure:
             facts.fault = str(failure)
             return ChipReading(facts)
+        facts.shape, facts.dtype = (info.width, info.height, len(bands)), info.dtype
+        digest = hashlib.blake2b(np.ascontiguousarray(stored).data, digest_size=DIGEST_BYTES)
+        digest.update(f"{facts.shape} {info.dtype}".encode())
+        digest.update(second)
         facts.digest = digest.digest() if valid.any() else None
         facts.nodata = 1 - float(valid.mean())
         pixels = stored[:, valid]

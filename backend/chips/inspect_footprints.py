@@ -7,6 +7,7 @@ not grow with their number.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,18 +90,20 @@ class FootprintWriter:
 
     def _write_batch(self, path: Path, chips: Sequence[StoredChip], append: bool) -> None:
         columns, masks = self._build_columns(chips)
-        pyogrio.raw.write(
-            path,
-            geometry=np.array([self._polygon(chip.facts) for chip in chips], object),
-            field_data=list(columns.values()),
-            fields=list(columns),
-            field_mask=list(masks.values()),
-            geometry_type="Polygon",
-            crs=self.crs_wkt,
-            layer=LAYER,
-            driver="GPKG",
-            append=append,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # chips without CRS are allowed
+            pyogrio.raw.write(
+                path,
+                geometry=np.array([self._polygon(chip.facts) for chip in chips], object),
+                field_data=list(columns.values()),
+                fields=list(columns),
+                field_mask=list(masks.values()),
+                geometry_type="Polygon",
+                crs=self.crs_wkt,
+                layer=LAYER,
+                driver="GPKG",
+                append=append,
+            )
 
     def _polygon(self, facts: ChipFacts) -> bytes | None:
         """The footprint in the layer's CRS as WKB; None where the chip does not say where it is."""

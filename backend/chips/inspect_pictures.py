@@ -31,7 +31,7 @@ class ChipPainter:
         folder: The folder.
         labels: Reads its labels.
         classes: Its classes.
-        bands: Statistics of its bands, for names and contrast; empty when no chip could be read.
+        bands: Statistics of its bands, for names and contrast; a chip with other bands is stretched by itself.
     """
 
     def __init__(self, folder: Path, labels: LabelReader, classes: ClassSchema, bands: Sequence[BandStatistics]) -> None:
@@ -65,10 +65,12 @@ class ChipPainter:
 
     def _compose(self, image: NDArray[np.float32], valid: NDArray[np.bool_]) -> Picture:
         """Red, green and blue where the bands' names tell them, else the first three or one; grey where invalid."""
-        channels = _choose_channels([band.name for band in self._bands[: len(image)]])
+        known = len(self._bands) == len(image)
+        names = [band.name for band in self._bands] if known else [""] * len(image)
         picture = np.empty((*valid.shape, 3), np.uint8)
-        for place, channel in enumerate(channels):
-            low, high = self._bands[channel].low, self._bands[channel].high
+        for place, channel in enumerate(_choose_channels(names)):
+            band = self._bands[channel] if known else None
+            low, high = (band.low, band.high) if band else (float(image[channel].min()), float(image[channel].max()))
             picture[..., place] = np.clip((image[channel] - low) / max(high - low, 1e-9) * 255, 0, 255)
         picture[~valid] = INVALID
         return picture

@@ -96,11 +96,16 @@ def read_strikeouts(folder: Path) -> StrikeOuts:
 def _read_struck(path: Path) -> frozenset[str]:
     try:
         # A field that is empty, as of a footprint the user has added, strikes nothing out.
-        _, _, _, fields = pyogrio.raw.read(path, columns=[CHIP_FIELD], where=f'"{USE_FIELD}" = 0', read_geometry=False)
+        meta, _, _, fields = pyogrio.raw.read(
+            path, columns=[CHIP_FIELD, USE_FIELD], where=f'"{USE_FIELD}" = 0', read_geometry=False
+        )
     except (DataSourceError, DataLayerError, FieldError, ValueError) as failure:
         raise ToolboxError(
             f"The footprints {path} cannot be read ({failure}); run Inspect training data again, or remove them to use all chips."
         ) from failure
-    if not fields:
-        raise ToolboxError(f"The footprints {path} have no field “{CHIP_FIELD}”; run Inspect training data again.")
-    return frozenset(str(chip).replace("\\", "/") for chip in fields[0] if chip is not None)
+    columns = dict(zip(meta["fields"], fields, strict=True))
+    # SQLite takes a name that is no column for a text, so a field that is gone would strike nothing out silently.
+    absent = [name for name in (CHIP_FIELD, USE_FIELD) if name not in columns]
+    if absent:
+        raise ToolboxError(f"The footprints {path} have no field “{absent[0]}”; run Inspect training data again.")
+    return frozenset(str(chip).replace("\\", "/") for chip in columns[CHIP_FIELD] if chip is not None)
