@@ -50,10 +50,10 @@ class InspectTrainingData(BackendAlgorithm):
 
     def help_text(self) -> str:
         return self.tr(
-            "Reads every chip of a folder and tells what is in it: chips, classes, the values of each band, samples with their labels, "
-            "and suspicious chips (all one class, mostly nodata, copies of others, of another size, damaged, with label values that no "
-            "class has). It also makes a layer of the chips' footprints: set the field “use” of a footprint to false, and training "
-            "leaves that chip out. Nothing in the chips is changed."
+            "Reads every chip of a folder and tells what is in it: chips, classes, the values of each band, samples with their "
+            "labels, and suspicious chips (all one class, mostly nodata, copies of others, of another size, damaged, label values "
+            "that no class has). It also makes a layer of the chips' footprints: set the field “use” of a footprint to false, and "
+            "training leaves that chip out. Nothing in the chips is changed."
         )
 
     def initAlgorithm(self, configuration: Parameters | None = None) -> None:
@@ -66,8 +66,8 @@ class InspectTrainingData(BackendAlgorithm):
                 self.OUTPUT, self.tr("Footprints"), QgsProcessing.SourceType.TypeVectorPolygon, None, True, False
             ),
             self.tr(
-                "GeoPackage of the chips as polygons, with the share of each class. If skipped, it is written into the folder of chips "
-                "and loaded; it then stays with the chips wherever they are moved. Training finds it in either place."
+                "GeoPackage of the chips as polygons, with the share of each class. If skipped, it is written into the folder of "
+                "chips and loaded; it then stays with the chips wherever they are moved. Training finds it in either place."
             ),
         )
         self.add(

@@ -113,7 +113,8 @@ def test_label_value_that_no_class_has_is_named_by_inspection_and_training(own_c
     inspected, trained = Log(), Log()
     report = folder / "report.html"
     layer = open_layer(run("inspecttrainingdata", inspected, INPUT=own_chips, OUTPUT_HTML=report)["OUTPUT"])
-    assert [feature["suspicious"] for feature in layer.getFeatures() if feature["suspicious"]] == ["Label values that no class has: 77 (10)"]
+    suspicious = [feature["suspicious"] for feature in layer.getFeatures() if feature["suspicious"]]
+    assert suspicious == ["Label values that no class has: 77 (10)"]
     assert any("77 (10 in 1 chips)" in text for text in inspected.warnings)
     assert "<td>77</td>" in report.read_text(encoding="utf-8")
     run("trainmodel", trained, INPUT=own_chips, OUTPUT=folder / "model", **QUICK_TRAINING)
