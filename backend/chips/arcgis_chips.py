@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,39 +20,13 @@ from ..errors import ToolboxError
 from ..imagery.normalise import BandStatistics
 from ..imagery.raster import RasterInfo, RasterReader, describe
 from ..imagery.statistics import StatisticsAccumulator
-from .arcgis_folder import (
-    CLASSIFIED_TILES,
-    CYCLEGAN,
-    EMD,
-    EXPORT_TILES,
-    IMAGENET,
-    KITTI,
-    LABELED_TILES,
-    MULTILABELED_TILES,
-    PANOPTIC,
-    PASCAL_VOC,
-    RCNN_MASKS,
-    ArcgisMetadata,
-    list_chips,
-    read_metadata,
-)
+from .arcgis_folder import CLASSIFIED_TILES, EMD, PANOPTIC, RCNN_MASKS, ArcgisMetadata, list_chips
+from .class_masks import ClassMask, claim, class_masks, read_usable_metadata
 from .index import ChipIndex, ChipRecord
 from .map_file import ChipFiles
 
 # Statistics of bands settle long before this many chips; reading all would take as long as an epoch.
 MOST_STATISTICS_CHIPS = 200
-UNUSABLE = {
-    PASCAL_VOC: "boxes", KITTI: "boxes", LABELED_TILES: "one class for a whole chip", IMAGENET: "one class for a whole chip",
-    MULTILABELED_TILES: "classes for a whole chip", EXPORT_TILES: "none", CYCLEGAN: "none",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ClassMask:
-    """A chip of one class: value of the class, path of the file in the folder; pixels above 0 belong to objects of it."""
-
-    value: int
-    path: str
 
 
 @dataclass(frozen=True)
@@ -77,16 +52,11 @@ def read_arcgis_chips(path: Path, struck_out: frozenset[str]) -> ArcgisChips:
     Raises:
         ToolboxError: A format without a label for each pixel, no chips, a missing file, chips of several sizes, or damaged metadata.
     """
-    metadata = read_metadata(path)
-    if metadata.mode in UNUSABLE:
-        raise ToolboxError(
-            f"{path} was exported as {metadata.mode}, whose labels are {UNUSABLE[metadata.mode]}; pixel classification needs a label "
-            f"for each pixel, so export again as {CLASSIFIED_TILES} or {RCNN_MASKS}."
-        )
+    metadata = read_usable_metadata(path)
     if not metadata.classes.classes:
         raise ToolboxError(f"{path / EMD} lists no classes; export the training data again.")
     chips, struck, notes = _choose_chips(path, metadata, struck_out)
-    info = describe(str(path / chips[0].image))
+    info = describe(str(path / chips[0].image), allow_rotation=True)
     records = tuple(_record(path, chip, info) for chip in chips)
     index = ChipIndex(
         source=str(path),
@@ -100,24 +70,18 @@ def read_arcgis_chips(path: Path, struck_out: frozenset[str]) -> ArcgisChips:
         gsd_m=info.gsd_m,
         chips=records,
     )
-    masks = {chip.image: _class_masks(path, chip, metadata) for chip in chips} if metadata.mode == RCNN_MASKS else {}
+    masks = {chip.image: class_masks(path, chip, metadata) for chip in chips} if metadata.mode == RCNN_MASKS else {}
     return ArcgisChips(index, masks, struck, tuple(notes))
 
 
 def _choose_chips(path: Path, metadata: ArcgisMetadata, struck_out: frozenset[str]) -> tuple[list[ChipFiles], int, list[str]]:
     """The chips to train on, the listed ones first, how many are struck out, and what is to be said of the chips."""
     told: set[str] = set()
-
-    def claim(image: str) -> bool:
-        is_new = image not in told
-        told.add(image)
-        return is_new
-
     listed: list[ChipFiles] = []
     unlisted: list[ChipFiles] = []
     unlabelled: list[str] = []
     missing: list[str] = []
-    for chip, is_listed in list_chips(path, claim):
+    for chip, is_listed in list_chips(path, partial(claim, told)):
         if chip.image in struck_out:
             continue
         chip = replace(chip, labels=_choose_labels(path, chip, metadata.mode))
@@ -165,7 +129,7 @@ def _choose_labels(path: Path, chip: ChipFiles, mode: str) -> tuple[str, ...]:
 
 def _record(path: Path, files: ChipFiles, first: RasterInfo) -> ChipRecord:
     """The record of a chip; raises ToolboxError when it has another size or number of bands than the first."""
-    chip = describe(str(path / files.image))
+    chip = describe(str(path / files.image), allow_rotation=True)
     if (chip.count, chip.width, chip.height) != (first.count, first.width, first.height):
         raise ToolboxError(
             f"{path / files.image} has {chip.count} bands of {chip.width} × {chip.height} pixels, the first chip {first.count} of "
@@ -177,24 +141,17 @@ def _record(path: Path, files: ChipFiles, first: RasterInfo) -> ChipRecord:
         label=files.labels[0] if files.labels else "",
         blocks=None,
         window=None,
-        bounds=chip.bounds,
+        bounds=_surround(chip),
         class_pixels={},
         valid_pixels=-1,
     )
 
 
-def _class_masks(path: Path, chip: ChipFiles, metadata: ArcgisMetadata) -> tuple[ClassMask, ...]:
-    """The masks of an RCNN chip; raises ToolboxError for a folder that is no class."""
-    values = {entry.name: entry.value for entry in metadata.classes.classes}
-    masks = []
-    for label in chip.labels:
-        name = label.split("/")[-2]
-        if name not in values:
-            raise ToolboxError(
-                f"{path / label} lies in a folder named “{name}”, which is none of the classes {', '.join(values)}; export again."
-            )
-        masks.append(ClassMask(values[name], label))
-    return tuple(sorted(masks, key=lambda mask: mask.value))
+def _surround(chip: RasterInfo) -> tuple[float, float, float, float]:
+    """(xmin, ymin, xmax, ymax) around a chip, which may be turned."""
+    edges = ((0, 0), (chip.width, 0), (chip.width, chip.height), (0, chip.height))
+    xs, ys = zip(*(chip.transform * edge for edge in edges), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _statistics(
@@ -204,7 +161,7 @@ def _statistics(
     accumulator: StatisticsAccumulator | None = None
     bands: list[int] = []
     for number in np.unique(np.linspace(0, len(chips) - 1, min(len(chips), MOST_STATISTICS_CHIPS)).astype(int)):
-        with RasterReader(str(path / chips[number].image)) as reader:
+        with RasterReader(str(path / chips[number].image), allow_rotation=True) as reader:
             bands = reader.bands
             accumulator = accumulator or StatisticsAccumulator(len(bands))
             accumulator.add(*reader.read(Window(0, 0, reader.info.width, reader.info.height)))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
@@ -21,10 +22,11 @@ from ..errors import ToolboxError
 from ..imagery.normalise import BandStatistics
 from ..imagery.raster import RasterReader, open_raster
 from ..labels.schema import LARGEST_VALUE, UNLABELLED, ClassSchema, check_value
-from .arcgis_chips import ClassMask, read_arcgis_chips
+from .arcgis_chips import read_arcgis_chips
 from .arcgis_folder import is_arcgis_folder
+from .class_masks import ClassMask, read_masks
 from .index import INDEX_NAME, ChipIndex, ChipRecord
-from .strikeouts import StrikeOuts, read_strikeouts
+from .strikeouts import read_strikeouts
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class ChipArrays:
         valid: (rows, columns) bool.
         label: (rows, columns) uint16 class values, 0 = unlabelled, also wherever the image is invalid.
         blocks: (rows, columns) int32 block numbers, 0 = none; None in a folder of another program.
+        transform: Pixel-to-map matrix; may be turned.
     """
 
     image: NDArray[np.float32]
     valid: NDArray[np.bool_]
     label: NDArray[np.uint16]
     blocks: NDArray[np.int32] | None
+    transform: Affine
 
 
 class ChipFolder:
@@ -78,7 +82,7 @@ class ChipFolder:
         if not path.is_dir():
             raise ToolboxError(f"The folder of training data {path} does not exist; run Export training data first.")
         if (path / INDEX_NAME).is_file():
-            return cls._open_ours(path, ChipIndex.read(path), read_strikeouts(path))
+            return cls._open_ours(path)
         if is_arcgis_folder(path):
             strikeouts = read_strikeouts(path)
             read = read_arcgis_chips(path, strikeouts.chips)
@@ -89,11 +93,13 @@ class ChipFolder:
         )
 
     @classmethod
-    def _open_ours(cls, path: Path, index: ChipIndex, strikeouts: StrikeOuts) -> ChipFolder:
+    def _open_ours(cls, path: Path) -> ChipFolder:
+        masks = read_masks(path) if is_arcgis_folder(path) else {}
+        index, strikeouts = ChipIndex.read(path), read_strikeouts(path)
         chips = tuple(chip for chip in index.chips if chip.image not in strikeouts.chips)
         if index.chips and not chips:
             raise ToolboxError(f"All {len(index.chips)} chips of {path} are struck out in {strikeouts.source}; take some in again.")
-        return cls(path, replace(index, chips=chips), None, len(index.chips) - len(chips), strikeouts.source)
+        return cls(path, replace(index, chips=chips), masks, len(index.chips) - len(chips), strikeouts.source)
 
     @property
     def chips(self) -> tuple[ChipRecord, ...]:
@@ -118,13 +124,13 @@ class ChipFolder:
         Raises:
             ToolboxError: A file is missing or damaged, image and label differ in size, or a label is not a class value.
         """
-        with RasterReader(str(self._inside(chip.image))) as reader:
-            shape = reader.info.height, reader.info.width
+        with RasterReader(str(self._inside(chip.image)), allow_rotation=True) as reader:
+            shape, transform = (reader.info.height, reader.info.width), reader.info.transform
             image, valid = reader.read(Window(0, 0, shape[1], shape[0]))
         label = self._burn_masks(chip, shape) if chip.image in self.masks else self._read_label(chip, shape)
         label[~valid] = UNLABELLED
         blocks = None if chip.blocks is None else self._read_one(chip.blocks, shape)[0].astype(np.int32)
-        return ChipArrays(image, valid, label, blocks)
+        return ChipArrays(image, valid, label, blocks, transform)
 
     def _read_label(self, chip: ChipRecord, shape: tuple[int, int]) -> NDArray[np.uint16]:
         """Class values of a label chip."""

@@ -9,6 +9,7 @@ training and validation each see their own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from affine import Affine
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -34,6 +36,7 @@ READERS = 4
 SQUARE_CHIPS = 2  # side of a square block in chips
 FOLDER_STEP = 1 << 40  # keeps the block numbers of several folders apart; they are 32-bit in a folder
 SQUARE_STEP = 1 << 31
+EDGE = 1e-6  # of a square: far less than a pixel, far more than rounding
 
 
 class TensorChip(NamedTuple):
@@ -206,7 +209,7 @@ class ChipStore:
         valid = torch.from_numpy(np.ascontiguousarray(arrays.valid))
         target = self._lookup[arrays.label]
         target[~arrays.valid] = IGNORE
-        blocks = self._number_blocks(number, arrays.blocks, target.shape)
+        blocks = self._number_blocks(number, arrays)
         return TensorChip(normalise(image, valid, self.bands), valid, torch.from_numpy(target), torch.from_numpy(blocks))
 
     def _count_unlisted(self, label: NDArray[np.uint16], folder: Path) -> None:
@@ -216,16 +219,28 @@ class ChipStore:
             counts = self.unlisted.setdefault(folder, {})
             counts[int(value)] = counts.get(int(value), 0) + int(count)
 
-    def _number_blocks(self, number: int, blocks: NDArray[np.integer] | None, shape: tuple[int, int]) -> NDArray[np.int64]:
+    def _number_blocks(self, number: int, arrays: ChipArrays) -> NDArray[np.int64]:
         """Number of each pixel's block (H, W), unique over all folders."""
-        location = self.locations[number]
         if self.block_kind == "chip":
-            return np.full(shape, number, np.int64)
-        if self.block_kind == "label" and blocks is not None:
-            return blocks.astype(np.int64) + location.folder * FOLDER_STEP
-        west, south, east, north = location.record.bounds
-        rows, columns = shape
-        first_row, first_column = round(-north / ((north - south) / rows)), round(west / ((east - west) / columns))
-        row = (first_row + np.arange(rows)) // (SQUARE_CHIPS * rows)
-        column = (first_column + np.arange(columns)) // (SQUARE_CHIPS * columns)
-        return row[:, None] * SQUARE_STEP + column[None, :]
+            return np.full(arrays.label.shape, number, np.int64)
+        if self.block_kind == "label" and arrays.blocks is not None:
+            return arrays.blocks.astype(np.int64) + self.locations[number].folder * FOLDER_STEP
+        return number_squares(arrays.transform, arrays.label.shape)
+
+
+def number_squares(transform: Affine, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Number of the square of ground that each pixel's centre lies in (H, W), the same in every chip that shows the place.
+
+    Squares are two chips wide and lie along the axes of the CRS, also under chips that are turned.
+
+    Args:
+        transform: Pixel-to-map matrix of the chip.
+        shape: Its rows and columns.
+    """
+    rows, columns = shape
+    x, y = transform * (np.arange(columns)[None, :] + 0.5, np.arange(rows)[:, None] + 0.5)
+    width, height = math.hypot(transform.a, transform.d) * columns, math.hypot(transform.b, transform.e) * rows
+    # A centre exactly on an edge must not fall to either side by rounding, which differs from chip to chip.
+    row = np.floor(-y / (SQUARE_CHIPS * height) + EDGE).astype(np.int64)
+    column = np.floor(x / (SQUARE_CHIPS * width) + EDGE).astype(np.int64)
+    return row * SQUARE_STEP + column

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Folders exported by ArcGIS Pro are read as training needs them."""
 
+import json
+
 import numpy as np
 import pytest
 from deep_learning_toolbox.backend.chips.folder import ChipFolder
 from deep_learning_toolbox.backend.errors import ToolboxError
 
 from .esri import ROAD, ROOF, EsriFolder, square
+from .test_export import run
 
 
 def two_chips(path, **options):
@@ -118,3 +121,38 @@ def test_unknown_format_is_refused_by_name(tmp_path):
 def test_class_zero_of_the_list_is_no_class(tmp_path):
     folder = two_chips(tmp_path / "esri", classes=((0, "NoData"), (ROOF, "Roof"), (ROAD, "Road")))
     assert ChipFolder.open(folder.finish()).classes.values == (ROOF, ROAD)
+
+
+def test_turned_chips_are_read_with_the_box_around_them(tmp_path):
+    folder = EsriFolder(tmp_path / "esri")
+    transform = folder.transform(0) * folder.transform(0).rotation(90, (8, 8))
+    folder.classified(0, square(ROOF), transform=transform)
+    opened = ChipFolder.open(folder.finish())
+    assert opened.chips[0].bounds == pytest.approx((500_000, 5_199_840, 500_160, 5_200_000))
+    arrays = opened.load(opened.chips[0])
+    assert arrays.transform == transform
+    assert (arrays.label == ROOF).sum() == 36
+
+
+@pytest.mark.parametrize("mode", ["RCNN_Masks", "KITTI_rectangles"])
+def test_folder_of_our_own_in_such_a_format_is_read_or_refused_in_the_same_way(tmp_path, mode):
+    opened, _ = run(tmp_path)
+    path = opened.path
+    for name in ("esri_model_definition.emd", "esri_accumulated_stats.json"):
+        content = json.loads((path / name).read_text())
+        (path / name).write_text(json.dumps({**content, "MetaDataMode": mode}))
+    lines = []
+    for chip in opened.chips:
+        value = next(iter(chip.class_pixels))
+        target = path / "labels" / f"class {value}" / f"{chip.name}.tif"
+        target.parent.mkdir(exist_ok=True)
+        (path / chip.label).rename(target)
+        lines.append(f"images\\{chip.name}.tif  labels\\class {value}\\{chip.name}.tif \n")
+    (path / "map.txt").write_text("".join(lines))
+    if mode == "KITTI_rectangles":
+        with pytest.raises(ToolboxError, match="was exported as KITTI_rectangles, whose labels are boxes"):
+            ChipFolder.open(path)
+    else:
+        again = ChipFolder.open(path)
+        counts = [{value: int((again.load(chip).label == value).sum()) for value in chip.class_pixels} for chip in again.chips]
+        assert counts == [chip.class_pixels for chip in again.chips]
