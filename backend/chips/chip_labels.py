@@ -76,6 +76,8 @@ class LabelReader:
         self._folder = folder
         self._mode = mode
         self._classes = classes
+        self._codes = np.full(UNLISTED + 1, UNLISTED, np.uint16)  # class value → itself, or UNLISTED
+        self._codes[[UNLABELLED, *classes.values]] = [UNLABELLED, *classes.values]
         by_value = {str(entry.value): entry.value for entry in classes.classes}
         by_name = {entry.name.casefold(): entry.value for entry in classes.classes}
         # A class may be named "2" and have the value 1: boxes are written with values, folders and lists with names.
@@ -110,22 +112,21 @@ class LabelReader:
                 self._add_mask(path.split("/")[-2], np.where(is_object(stored, nodata) & valid, stored, 0), labels)
             else:
                 self._add_class_chip(np.where(valid, clear_nodata(stored, nodata, self._classes), UNLABELLED), labels)
-        values, counts = np.unique(labels.classes, return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        counts = np.bincount(labels.classes.ravel(), minlength=UNLISTED + 1)
+        for value in np.flatnonzero(counts).tolist():
             if value not in (UNLABELLED, UNLISTED):
-                labels.pixels[value] += count
+                labels.pixels[value] += int(counts[value])
 
     def _add_class_chip(self, stored: NDArray[Any], labels: ChipLabels) -> None:
         """Takes over the class values of a chip; `stored` is cleared of nodata."""
         if labels.classes is None:
             return
-        values, places, counts = np.unique(stored, return_inverse=True, return_counts=True)
-        known = np.isin(values, [UNLABELLED, *self._classes.values])
-        codes = np.full(values.shape, UNLISTED, np.uint16)
-        codes[known] = values[known].astype(np.uint16)
-        labels.classes[:] = codes[places].reshape(stored.shape)
-        for value, count in zip(values[~known].tolist(), counts[~known].tolist(), strict=True):
-            labels.unlisted[f"{value:g}"] += count
+        regular = (stored >= UNLABELLED) & (stored <= LARGEST_VALUE) & (stored % 1 == 0)
+        labels.classes[:] = np.where(regular, self._codes[np.where(regular, stored, UNLABELLED).astype(np.uint16)], UNLISTED)
+        strange = labels.classes == UNLISTED
+        if strange.any():
+            values, counts = np.unique(stored[strange], return_counts=True)
+            labels.unlisted.update({f"{value:.12g}": count for value, count in zip(values.tolist(), counts.tolist(), strict=True)})
 
     def _add_mask(self, name: str, numbers: NDArray[Any], labels: ChipLabels) -> None:
         """Takes over a mask of object numbers of one class; RCNN masks also paint the pixels."""

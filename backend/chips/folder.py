@@ -168,7 +168,9 @@ class ChipFolder:
 
 def clear_nodata(stored: NDArray[Any], nodata: float | None, classes: ClassSchema) -> NDArray[Any]:
     """A label chip with 0 where it is NaN or its declared nodata, unless that is also a class (255 in some exports of ArcGIS)."""
-    unlabelled = np.isnan(stored) | (stored == nodata if nodata not in classes.values else np.False_)
+    unlabelled = np.isnan(stored) if stored.dtype.kind == "f" else np.zeros(stored.shape, bool)
+    if nodata is not None and nodata not in classes.values:
+        unlabelled |= stored == nodata
     return np.where(unlabelled, UNLABELLED, stored)
 
 

@@ -111,8 +111,7 @@ class ChipInspector:
         digest.update(second)
         facts.digest = digest.digest() if valid.any() else None
         facts.nodata = 1 - float(valid.mean())
-        pixels = stored[:, valid]
-        facts.is_flat = bool(pixels.size and (pixels == pixels[:, :1]).all())
+        facts.is_flat = _is_flat(stored, valid)
         self._add_labels(facts, valid)
         return ChipReading(facts, info, bands, image, valid)
 
@@ -136,6 +135,15 @@ class ChipInspector:
             return
         facts.pixels, facts.objects, facts.unlisted = dict(labels.pixels), dict(labels.objects), dict(labels.unlisted)
         facts.labelled = sum(labels.pixels.values()) / max(np.count_nonzero(valid), 1)
+
+
+def _is_flat(stored: NDArray, valid: NDArray[np.bool_]) -> bool:
+    """Whether all valid pixels have the values of the first one."""
+    if not valid.any():
+        return False
+    first = np.unravel_index(int(np.argmax(valid)), valid.shape)
+    differs = (stored != stored[:, first[0], first[1]][:, None, None]) & valid
+    return not differs.any()
 
 
 def _find_corners(info: RasterInfo, is_placed: bool) -> Corners | None:

@@ -24,7 +24,7 @@ from ..imagery.statistics import StatisticsAccumulator
 from ..runtime.disk import checked_writing
 from ..runtime.protocol import Event, info, progress, result, warning
 from .arcgis_folder import ArcgisMetadata, is_arcgis_folder, list_chips, list_domains, read_metadata
-from .chip_labels import PIXEL_FORMATS, LabelReader
+from .chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS, LabelReader
 from .index import INDEX_NAME
 from .inspect_chip import ChipInspector, ChipReading
 from .inspect_faults import KINDS, find_suspicions
@@ -96,7 +96,7 @@ def inspect_chips(settings: InspectSettings, job_id: str) -> Iterator[Event]:
             yield progress(READ_SHARE * share, f"Reading {store.count()} chips")
         store.finish()
         find_suspicions(store, metadata)
-        notes += _describe_unlisted(store)
+        notes += [*_describe_unlisted(store), *_describe_absent(store, metadata)]
         with checked_writing(files.footprints.parent):
             yield from _write_footprints(store, metadata, struck_out, files)
             bands = figures.finish(metadata.band_names)
@@ -187,6 +187,16 @@ def _describe_unlisted(store: InspectionStore) -> list[str]:
     listed = ", ".join(f"{text} ({amount:,} in {chips:,} chips)" for text, (amount, chips) in list(totals.items())[:MOST_NAMED_VALUES])
     more = f" and {len(totals) - MOST_NAMED_VALUES:,} more" if len(totals) > MOST_NAMED_VALUES else ""
     return [f"The labels hold values that the class list lacks; training ignores them: {listed}{more}."]
+
+
+def _describe_absent(store: InspectionStore, metadata: ArcgisMetadata) -> list[str]:
+    """Names the classes that no chip holds."""
+    totals = store.class_totals()
+    absent = [entry.name for entry in metadata.all_classes.classes if entry.value not in totals]
+    if not absent or metadata.mode in UNLABELLED_FORMATS:
+        return []
+    more = f" and {len(absent) - MOST_NAMED_VALUES:,} more" if len(absent) > MOST_NAMED_VALUES else ""
+    return [f"No chip holds a label of {', '.join(absent[:MOST_NAMED_VALUES])}{more}; a model will never predict it."]
 
 
 def _write_footprints(

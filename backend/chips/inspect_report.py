@@ -168,7 +168,8 @@ def _show(chip: StoredChip, painter: ChipPainter, found: Inspection, detail: str
 
 def _list_amounts(facts: ChipFacts, found: Inspection) -> str:
     names = {entry.value: entry.name for entry in found.metadata.all_classes.classes}
-    shares = [f"{names[value]} {pixels:,} px" for value, pixels in sorted(facts.pixels.items())]
+    total = sum(facts.pixels.values())
+    shares = [f"{names[value]} {facts.labelled * pixels / total:.1%}" for value, pixels in sorted(facts.pixels.items())]
     objects = [f"{names[value]} × {count}" for value, count in sorted(facts.objects.items())]
     return ", ".join([*shares, *objects]) or "no label"
 
@@ -178,7 +179,7 @@ def _explain_samples(found: Inspection) -> str:
         return "Each chip twice; this format has no labels to show upon it."
     return (
         "Each chip without and with its labels: classes in their colours, values that no class has in magenta, nodata in grey. "
-        "The two chips with the most of each class come first, then others at random."
+        "The two chips with the most of each class come first, then others at random. Shares are of the valid pixels."
     )
 
 
