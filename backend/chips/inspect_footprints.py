@@ -25,6 +25,7 @@ from .inspect_store import InspectionStore, StoredChip
 from .strikeouts import CHIP_FIELD, LAYER, USE_FIELD
 
 BATCH = 500
+GEOPACKAGE = "1.2"  # the GDAL of QGIS 3.22 warns of newer versions each time it opens the file
 MOST_CLASS_FIELDS = 200  # a GeoPackage table holds some 2,000 columns at most, an attribute table shows far fewer
 MOST_NAMED_CLASSES = 5
 SUSPICIOUS_FIELD, CLASSES_FIELD, MAIN_CLASS_FIELD = "suspicious", "classes", "main_class"
@@ -103,6 +104,7 @@ class FootprintWriter:
                 layer=LAYER,
                 driver="GPKG",
                 append=append,
+                dataset_options={} if append else {"VERSION": GEOPACKAGE},
             )
 
     def _polygon(self, facts: ChipFacts) -> bytes | None:

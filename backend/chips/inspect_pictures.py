@@ -19,6 +19,7 @@ from .map_file import ChipFiles
 
 SIDE = 160  # pixels of a picture's longer side
 OPACITY = 0.5  # of the labels
+STRETCH = 2.5  # standard deviations from the mean to black or white
 INVALID, UNLISTED_COLOR = (225, 225, 225), (255, 0, 255)
 COLOURS = ("red", "green", "blue")
 Picture = NDArray[np.uint8]
@@ -69,8 +70,7 @@ class ChipPainter:
         names = [band.name for band in self._bands] if known else [""] * len(image)
         picture = np.empty((*valid.shape, 3), np.uint8)
         for place, channel in enumerate(_choose_channels(names)):
-            band = self._bands[channel] if known else None
-            low, high = (band.low, band.high) if band else (float(image[channel].min()), float(image[channel].max()))
+            low, high = _choose_range(self._bands[channel]) if known else (image[channel].min(), image[channel].max())
             picture[..., place] = np.clip((image[channel] - low) / max(high - low, 1e-9) * 255, 0, 255)
         picture[~valid] = INVALID
         return picture
@@ -80,6 +80,11 @@ class ChipPainter:
             if value:
                 where = classes == value
                 picture[where] = (1 - OPACITY) * picture[where] + OPACITY * np.array(self._colors[int(value)])
+
+
+def _choose_range(band: BandStatistics) -> tuple[float, float]:
+    """Values to show as black and white: the percentiles, or nearer to the mean where few pixels lie far out."""
+    return max(band.low, band.mean - STRETCH * band.std), min(band.high, band.mean + STRETCH * band.std)
 
 
 def _choose_channels(names: Sequence[str]) -> list[int]:

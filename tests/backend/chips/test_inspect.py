@@ -2,9 +2,11 @@
 """The stage `inspect` on Classified Tiles: what it counts, and what it finds suspicious."""
 
 import re
+import sqlite3
 
 import numpy as np
 import pytest
+from deep_learning_toolbox.backend.chips import inspect_footprints
 from deep_learning_toolbox.backend.chips.inspect_folder import inspect_chips
 from deep_learning_toolbox.backend.chips.inspect_settings import InspectSettings
 from deep_learning_toolbox.backend.errors import ToolboxError
@@ -207,3 +209,20 @@ def test_map_without_chips_is_refused(tmp_path):
 def test_request_with_a_fault_is_refused(tmp_path, settings, message):
     with pytest.raises(ToolboxError, match=message):
         InspectSettings(**{"folder": str(tmp_path), **settings})
+
+
+def test_footprints_are_of_a_version_that_old_readers_know(tmp_path):
+    found = inspect(two_chips(tmp_path / "esri").finish(), tmp_path)
+    database = sqlite3.connect(found.footprints)
+    assert database.execute("PRAGMA user_version").fetchone() == (10_200,)
+    database.close()
+
+
+def test_more_chips_than_a_batch_are_all_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(inspect_footprints, "BATCH", 2)
+    folder = EsriFolder(tmp_path / "esri")
+    for number in range(5):
+        folder.classified(number, square(ROOF, side=number + 1))
+    found = inspect(folder.finish(), tmp_path)
+    assert [found.rows[stem(number)]["share_10"] * 256 for number in range(5)] == [1, 4, 9, 16, 25]
+    assert len(found.rows) == 5

@@ -22,7 +22,7 @@ def paint(folder, chip=0):
     """Image and image with labels of a chip."""
     metadata = read_metadata(folder)
     labels = LabelReader(folder, metadata.mode, metadata.all_classes)
-    bands = [BandStatistics(name, 0, 255, 100, 50, 0, 255, 1) for name in ("Red", "Green", "Blue")]
+    bands = [BandStatistics(name, 0, 255, 100, 200, 0, 255, 1) for name in ("Red", "Green", "Blue")]
     return ChipPainter(folder, labels, metadata.all_classes, bands).paint(list(read_map(folder))[chip])
 
 
