@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .arcgis_folder import ArcgisMetadata
@@ -35,11 +36,18 @@ KINDS = {
 }
 
 
-def find_suspicions(store: InspectionStore, metadata: ArcgisMetadata) -> None:
-    """Marks the suspicious chips in the store; call once all facts are in it."""
+def find_suspicions(store: InspectionStore, metadata: ArcgisMetadata, domains: Sequence[str]) -> None:
+    """Marks the suspicious chips in the store; call once all facts are in it.
+
+    Args:
+        store: The chips.
+        metadata: The folder's metadata.
+        domains: As `list_domains` says; the two domains of CycleGAN may differ in size and bands.
+    """
     store.suspect(UNREADABLE, "SELECT id, fault AS detail FROM chips WHERE fault <> ''")
     store.suspect(BAD_LABEL, "SELECT id, label_fault AS detail FROM chips WHERE label_fault <> ''")
-    _find_missized(store, metadata.has_variable_size)
+    for domain in domains:
+        _find_missized(store, metadata.has_variable_size, f"{domain}/%" if domain else "%")
     store.suspect(
         UNLISTED,
         "SELECT chip AS id, group_concat(text || ' (' || amount || ')', ', ') AS detail FROM unlisted GROUP BY chip",
@@ -63,12 +71,13 @@ def find_suspicions(store: InspectionStore, metadata: ArcgisMetadata) -> None:
         )
 
 
-def _find_missized(store: InspectionStore, has_variable_size: bool) -> None:
+def _find_missized(store: InspectionStore, has_variable_size: bool, images: str) -> None:
     """Compares width, height and bands with those that most chips have; only bands where chips were cropped to objects."""
     columns = "bands" if has_variable_size else "width, height, bands"
-    common = f"SELECT {columns} FROM chips WHERE width > 0 GROUP BY {columns} ORDER BY COUNT(*) DESC, MIN(id) LIMIT 1"
+    readable = "FROM chips WHERE width > 0 AND image LIKE ?"
+    common = f"SELECT {columns} {readable} GROUP BY {columns} ORDER BY COUNT(*) DESC, MIN(id) LIMIT 1"
     detail = "width || ' × ' || height || ' pixels, ' || bands || ' bands' AS detail"
-    store.suspect(MISSIZED, f"SELECT id, {detail} FROM chips WHERE width > 0 AND ({columns}) <> ({common})")
+    store.suspect(MISSIZED, f"SELECT id, {detail} {readable} AND ({columns}) <> ({common})", (images, images))
 
 
 def _find_duplicates(store: InspectionStore) -> None:

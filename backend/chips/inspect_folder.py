@@ -23,7 +23,7 @@ from ..imagery.raster import RasterInfo
 from ..imagery.statistics import StatisticsAccumulator
 from ..runtime.disk import checked_writing
 from ..runtime.protocol import Event, info, progress, result, warning
-from .arcgis_folder import ArcgisMetadata, is_arcgis_folder, list_chips, list_domains, read_metadata
+from .arcgis_folder import ArcgisMetadata, list_chips, list_domains, read_metadata
 from .chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS, LabelReader
 from .index import INDEX_NAME
 from .inspect_chip import ChipInspector, ChipReading
@@ -84,18 +84,18 @@ def inspect_chips(settings: InspectSettings, job_id: str) -> Iterator[Event]:
         ToolboxError: No training data in the folder, damaged metadata, or an output that cannot be written.
     """
     folder = Path(settings.folder).absolute()
-    domain = _check_folder(folder)
-    metadata = read_metadata(folder / domain)
+    domains = _list_parts(folder)
+    metadata = read_metadata(folder / domains[0])
     struck_out = yield from _read_struck_out(folder)
     labels = LabelReader(folder, metadata.mode, metadata.all_classes)
     with InspectionFiles(folder, settings, job_id) as files, InspectionStore() as store:
-        notes = _list_into(store, folder, metadata)
+        notes = yield from _list_into(store, folder, metadata)
         inspector = ChipInspector(folder, labels, metadata.mode, (folder / INDEX_NAME).is_file())
         figures = BandFigures()
         for share in _read_all(store, inspector, figures):
             yield progress(READ_SHARE * share, f"Reading {store.count()} chips")
         store.finish()
-        find_suspicions(store, metadata)
+        find_suspicions(store, metadata, domains)
         notes += [*_describe_unlisted(store), *_describe_absent(store, metadata)]
         with checked_writing(files.footprints.parent):
             yield from _write_footprints(store, metadata, struck_out, files)
@@ -113,14 +113,15 @@ def inspect_chips(settings: InspectSettings, job_id: str) -> Iterator[Event]:
     yield result({**outputs, "OUTPUT_HTML": str(files.report)} if files.report else outputs)
 
 
-def _check_folder(folder: Path) -> str:
-    """The part of the folder whose metadata hold for all of it; raises ToolboxError when there are none."""
-    if not is_arcgis_folder(folder):
+def _list_parts(folder: Path) -> list[str]:
+    """The parts with metadata of their own; those of the first hold for all. Raises ToolboxError when there are none."""
+    domains = list_domains(folder)
+    if not domains:
         raise ToolboxError(
             f"{folder} holds no training data (map.txt, esri_model_definition.emd and esri_accumulated_stats.json are needed); choose "
             "the output folder of Export training data."
         )
-    return list_domains(folder)[0]
+    return domains
 
 
 def _read_struck_out(folder: Path) -> Generator[Event, None, frozenset[str]]:
@@ -132,12 +133,16 @@ def _read_struck_out(folder: Path) -> Generator[Event, None, frozenset[str]]:
         return frozenset()
 
 
-def _list_into(store: InspectionStore, folder: Path, metadata: ArcgisMetadata) -> list[str]:
+def _list_into(store: InspectionStore, folder: Path, metadata: ArcgisMetadata) -> Generator[Event, None, list[str]]:
     """Registers the chips; returns what is to be said of the list. Raises ToolboxError when there is none."""
     unlisted = 0
+    told = time.monotonic()
     for files, is_listed in list_chips(folder, store.claim):
         store.set_files(files, is_listed)
         unlisted += not is_listed
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            yield progress(0.0, "Listing the chips")
     total = store.count()
     if not total:
         raise ToolboxError(f"map.txt of {folder} lists no chips, and there are no images; export the training data again.")

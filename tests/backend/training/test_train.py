@@ -357,7 +357,8 @@ def test_chips_struck_out_are_told_and_not_trained_on(settings, tmp_path, scene,
     fields = [np.array([*struck, "images/gone.tif"], object), np.zeros(3, bool)]
     geometry = np.array([None] * 3, object)
     pyogrio.raw.write(footprints, geometry, fields, ["chip", "use"], geometry_type="Polygon", crs="EPSG:32632", layer="footprints")
-    events, _ = run(settings(folder=str(folder)))
+    events, outputs = run(settings(folder=str(folder)))
+    assert "<td>2 chips</td>" in Path(outputs["OUTPUT_HTML"]).read_text(encoding="utf-8")
     assert f"2 of 25 chips of {folder} are struck out in {footprints}; not used." in texts(events, "info")
     assert "Training on 23 chips" in texts(events, "info")
 
