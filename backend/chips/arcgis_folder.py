@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ToolboxError
-from ..labels.schema import ClassSchema
+from ..labels.schema import ClassDefinition, ClassSchema
 from .map_file import MAP, SECOND_FOLDERS, ChipFiles, read_map
 
 EMD, STATS_JSON = "esri_model_definition.emd", "esri_accumulated_stats.json"
@@ -60,6 +61,16 @@ class ArcgisMetadata:
         """The classes and, where their values are not taken, those of the objects."""
         joined = {entry.value: entry for entry in (*self.instance_classes.classes, *self.classes.classes)}
         return ClassSchema(tuple(joined[value] for value in sorted(joined)))
+
+    @property
+    def misfits(self) -> tuple[ClassDefinition, ...]:
+        """Classes of objects whose value is another class in `classes`; signs that folders cannot have do not make another name."""
+        names = {entry.value: _plain(entry.name) for entry in self.classes.classes}
+        return tuple(entry for entry in self.instance_classes.classes if names.get(entry.value) not in (None, _plain(entry.name)))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "_", name).casefold()
 
 
 def is_arcgis_folder(path: Path) -> bool:

@@ -19,7 +19,7 @@ from rasterio.errors import RasterioIOError
 
 from ..errors import ToolboxError
 from ..imagery.raster import open_raster
-from ..labels.schema import LARGEST_VALUE, UNLABELLED, ClassSchema
+from ..labels.schema import LARGEST_VALUE, UNLABELLED
 from .arcgis_folder import (
     CLASSIFIED_TILES,
     CYCLEGAN,
@@ -31,6 +31,7 @@ from .arcgis_folder import (
     PANOPTIC,
     PASCAL_VOC,
     RCNN_MASKS,
+    ArcgisMetadata,
 )
 from .folder import clear_nodata, is_object
 from .label_files import NamedBox, read_objects
@@ -68,20 +69,20 @@ class LabelReader:
 
     Args:
         folder: The folder.
-        mode: Its metadata format.
-        classes: Its classes.
+        metadata: What its metadata say.
     """
 
-    def __init__(self, folder: Path, mode: str, classes: ClassSchema) -> None:
+    def __init__(self, folder: Path, metadata: ArcgisMetadata) -> None:
         self._folder = folder
-        self._mode = mode
-        self._classes = classes
+        self._mode = metadata.mode
+        self._classes = classes = metadata.all_classes
         self._codes = np.full(UNLISTED + 1, UNLISTED, np.uint16)  # class value → itself, or UNLISTED
         self._codes[[UNLABELLED, *classes.values]] = [UNLABELLED, *classes.values]
         by_value = {str(entry.value): entry.value for entry in classes.classes}
-        by_name = {entry.name.casefold(): entry.value for entry in classes.classes}
+        by_name = {entry.name.casefold(): entry.value for entry in (*metadata.instance_classes.classes, *classes.classes)}
         # A class may be named "2" and have the value 1: boxes are written with values, folders and lists with names.
-        self._values: Mapping[str, int] = {**by_value, **by_name} if mode in NAMING_FORMATS else {**by_name, **by_value}
+        self._values: Mapping[str, int] = {**by_value, **by_name} if self._mode in NAMING_FORMATS else {**by_name, **by_value}
+        self._uncounted = {entry.name.casefold() for entry in metadata.misfits}
 
     def read(self, files: ChipFiles, valid: NDArray[np.bool_]) -> ChipLabels:
         """The labels of a chip.
@@ -130,6 +131,8 @@ class LabelReader:
 
     def _add_mask(self, name: str, numbers: NDArray[Any], labels: ChipLabels) -> None:
         """Takes over a mask of object numbers of one class; RCNN masks also paint the pixels."""
+        if name.casefold() in self._uncounted:
+            return
         value = self._find(name)
         found = np.unique(numbers[numbers > 0])
         if value is None:

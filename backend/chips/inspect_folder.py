@@ -87,16 +87,16 @@ def inspect_chips(settings: InspectSettings, job_id: str) -> Iterator[Event]:
     domains = _list_parts(folder)
     metadata = read_metadata(folder / domains[0])
     struck_out = yield from _read_struck_out(folder)
-    labels = LabelReader(folder, metadata.mode, metadata.all_classes)
+    labels = LabelReader(folder, metadata)
     with InspectionFiles(folder, settings, job_id) as files, InspectionStore() as store:
-        notes = yield from _list_into(store, folder, metadata)
+        notes = yield from _list_into(store, folder, domains)
         inspector = ChipInspector(folder, labels, metadata.mode, (folder / INDEX_NAME).is_file())
         figures = BandFigures()
         for share in _read_all(store, inspector, figures):
             yield progress(READ_SHARE * share, f"Reading {store.count()} chips")
         store.finish()
         find_suspicions(store, metadata, domains)
-        notes += [*_describe_unlisted(store), *_describe_absent(store, metadata)]
+        notes += [*_describe_misfits(metadata), *_describe_unlisted(store), *_describe_absent(store, metadata)]
         with checked_writing(files.footprints.parent):
             yield from _write_footprints(store, metadata, struck_out, files)
             bands = figures.finish(metadata.band_names)
@@ -133,7 +133,7 @@ def _read_struck_out(folder: Path) -> Generator[Event, None, frozenset[str]]:
         return frozenset()
 
 
-def _list_into(store: InspectionStore, folder: Path, metadata: ArcgisMetadata) -> Generator[Event, None, list[str]]:
+def _list_into(store: InspectionStore, folder: Path, domains: list[str]) -> Generator[Event, None, list[str]]:
     """Registers the chips; returns what is to be said of the list. Raises ToolboxError when there is none."""
     unlisted = 0
     told = time.monotonic()
@@ -149,8 +149,9 @@ def _list_into(store: InspectionStore, folder: Path, metadata: ArcgisMetadata) -
     notes = []
     if unlisted:
         notes.append(f"{unlisted:,} chips are in the folder but missing from map.txt; like ArcGIS, training uses them.")
-    if metadata.tiles is not None and metadata.tiles != total:
-        notes.append(f"The metadata tell of {metadata.tiles:,} chips, the folder has {total:,}.")
+    told_of = [read_metadata(folder / domain).tiles for domain in domains]
+    if None not in told_of and sum(told_of) != total:
+        notes.append(f"The metadata tell of {sum(told_of):,} chips, the folder has {total:,}.")
     return notes
 
 
@@ -182,6 +183,16 @@ def _take(waiting: deque[tuple[int, Future[ChipReading]]], store: InspectionStor
     store.add(number, reading.facts)
     figures.add(reading)
     return 1
+
+
+def _describe_misfits(metadata: ArcgisMetadata) -> list[str]:
+    """Names the classes of objects that cannot be counted."""
+    names = {entry.value: entry.name for entry in metadata.classes.classes}
+    return [
+        f"The value {entry.value} is {names[entry.value]} in the class chips and {entry.name} in the masks of objects, which are not "
+        "counted for that reason."
+        for entry in metadata.misfits
+    ]
 
 
 def _describe_unlisted(store: InspectionStore) -> list[str]:

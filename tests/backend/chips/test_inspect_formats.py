@@ -21,7 +21,7 @@ BOX, OTHER = (1.25, 2.0, 9.75, 8.5), (0.0, 0.0, 16.0, 16.0)
 def paint(folder, chip=0):
     """Image and image with labels of a chip."""
     metadata = read_metadata(folder)
-    labels = LabelReader(folder, metadata.mode, metadata.all_classes)
+    labels = LabelReader(folder, metadata)
     bands = [BandStatistics(name, 0, 255, 100, 200, 0, 255, 1) for name in ("Red", "Green", "Blue")]
     return ChipPainter(folder, labels, metadata.all_classes, bands).paint(list(read_map(folder))[chip])
 
@@ -96,6 +96,19 @@ def test_panoptic_export_has_classes_of_pixels_and_objects(tmp_path):
     folder.list(folder.image(0), folder.raster(f"labels/{stem(0)}.tif", square(ROAD), 0), mask)
     row = inspect(folder.finish(), tmp_path).rows[stem(0)]
     assert (row["share_20"], row["objects"], row["suspicious"]) == (36 / 256, 2, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "objects", "warned"), [(ROAD, "Paved_road", 2, False), (ROAD, "Car", 0, True), (30, "Car", 2, False)]
+)
+def test_value_that_is_another_class_among_the_objects_is_told_and_not_counted(tmp_path, value, name, objects, warned):
+    folder = EsriFolder(tmp_path / "esri", "Panoptic_Segmentation")
+    folder.definition = {"Panoptic_Segmentation_Instance_Classes": [{"Value": value, "Name": name, "Color": [1, 2, 3]}]}
+    mask = folder.raster(f"labels2/{name}/{stem(0)}.tif", square(1) + square(2, 9, 9), 0)
+    folder.list(folder.image(0), folder.raster(f"labels/{stem(0)}.tif", square(ROAD), 0), mask)
+    found = inspect(folder.finish(), tmp_path)
+    assert (found.rows[stem(0)]["objects"], found.rows[stem(0)]["suspicious"]) == (objects, "")
+    assert any("The value 20 is Paved road in the class chips and Car" in text for text in found.warnings) == warned
 
 
 def test_labeled_tiles_have_one_class_each(tmp_path):
