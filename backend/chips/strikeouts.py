@@ -97,7 +97,7 @@ def _read_struck(path: Path) -> frozenset[str]:
     try:
         # A field that is empty, as of a footprint the user has added, strikes nothing out.
         meta, _, _, fields = pyogrio.raw.read(
-            path, columns=[CHIP_FIELD, USE_FIELD], where=f'"{USE_FIELD}" = 0', read_geometry=False
+            path, layer=LAYER, columns=[CHIP_FIELD, USE_FIELD], where=f'"{USE_FIELD}" = 0', read_geometry=False
         )
     except (DataSourceError, DataLayerError, FieldError, ValueError) as failure:
         raise ToolboxError(

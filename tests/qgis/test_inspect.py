@@ -81,6 +81,7 @@ def test_chip_struck_out_in_qgis_is_left_out_of_training_and_told(own_chips, fol
     where = {"OUTPUT": folder / "elsewhere.gpkg"} if elsewhere else {}
     layer = open_layer(run("inspecttrainingdata", INPUT=own_chips, **where)["OUTPUT"])
     strike_out(layer, 1, 4)
+    layer.saveStyleToDatabase("mine", "", True, "")  # adds a table to the file
     log = Log()
     run("trainmodel", log, INPUT=own_chips, OUTPUT=folder / "model", **QUICK_TRAINING)
     assert [line for line in log.infos if line.startswith(f"2 of 9 chips of {own_chips} are struck out in ")] != []

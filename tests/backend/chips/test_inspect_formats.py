@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from deep_learning_toolbox.backend.chips.arcgis_folder import read_metadata
+from deep_learning_toolbox.backend.chips.arcgis_folder import list_chips, read_metadata
 from deep_learning_toolbox.backend.chips.chip_labels import LabelReader
 from deep_learning_toolbox.backend.chips.inspect_pictures import INVALID, UNLISTED_COLOR, ChipPainter
 from deep_learning_toolbox.backend.chips.map_file import read_map
@@ -147,6 +147,19 @@ def test_tiles_without_labels_are_listed(tmp_path):
     assert kinds(found) == {}
     assert len(found.rows) == 2
     assert "This format has no labels." in found.report
+
+
+def test_old_names_of_the_folders_of_change_detection_are_known(tmp_path):
+    folder = EsriFolder(tmp_path / "esri", digits=9)
+    for number in range(2):
+        pair = [folder.image(number, folder=name) for name in ("images_before", "images_after")]
+        folder.list(*pair, folder.raster(f"labels/{number:09d}.tif", square(ROOF), number))
+    del folder.lines[1]  # found by its name, with its second image and its label
+    path = folder.finish()
+    found = inspect(path, tmp_path)
+    assert [row["chip"] for row in found.rows.values()] == [f"images_before/{number:09d}.tif" for number in range(2)]
+    assert [row["share_10"] for row in found.rows.values()] == [36 / 256] * 2
+    assert {chip.second for chip, _ in list_chips(path, lambda _: True)} == {f"images_after/{number:09d}.tif" for number in range(2)}
 
 
 def test_second_image_of_another_size_makes_a_pair_unreadable(tmp_path):
