@@ -15,6 +15,7 @@ from .base import ToolboxAlgorithm, icon_path
 from .check_setup import CheckSetup
 from .classify_pixels import ClassifyPixels
 from .export_training_data import ExportTrainingData
+from .inspect_training_data import InspectTrainingData
 from .install_backend import InstallBackend
 from .prepare_scene import PrepareScene
 from .spectral_indices import SpectralIndices
@@ -26,6 +27,7 @@ ALGORITHMS = (
     PrepareScene,
     SpectralIndices,
     ExportTrainingData,
+    InspectTrainingData,
     TrainModel,
     ClassifyPixels,
     AccuracyPoints,

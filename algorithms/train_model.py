@@ -99,7 +99,10 @@ class TrainModel(BackendAlgorithm):
         folder, file = QgsProcessingParameterFile.Behavior.Folder, QgsProcessingParameterFile.Behavior.File
         self.add(
             QgsProcessingParameterFile(self.INPUT, self.tr("Folder of chips"), folder),
-            self.tr("Written by “Export training data”, or by ArcGIS as Classified Tiles."),
+            self.tr(
+                "Written by “Export training data”, or by ArcGIS as Classified Tiles, RCNN Masks or Panoptic Segmentation. Chips that "
+                "were struck out in the footprints of “Inspect training data” are left out."
+            ),
         )
         self.add(
             QgsProcessingParameterString(self.MORE_INPUTS, self.tr("Further folders of chips"), "", True, True),

@@ -27,6 +27,7 @@ ENTRIES = (
     ("preparescene", "scene.svg", True),
     ("spectralindices", "indices.svg", True),
     ("exporttrainingdata", "export.svg", True),
+    ("inspecttrainingdata", "inspect.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),
     ("accuracypoints", "points.svg", False),

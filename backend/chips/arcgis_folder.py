@@ -1,65 +1,117 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads a Classified Tiles folder that ArcGIS Pro exported, as data.
+"""What a folder exported by ArcGIS Pro (or by us in its form) says about itself: format, classes, bands, and which chips it holds.
 
-Old and new exports: 9- or 12-digit names, either slash in ``map.txt``, with or without band statistics. Such a folder does not say
-which label each pixel came from, so its chips have no block numbers.
+Old and new exports: 9- or 12-digit names, either slash, with or without band statistics; everything is read as data. Chips are listed
+one by one, so memory does not grow with their number. Standard library only.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rasterio.windows import Window
-
 from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
-from ..imagery.raster import RasterInfo, RasterReader, describe
-from ..imagery.statistics import StatisticsAccumulator
-from ..labels.schema import ClassSchema
-from .index import ChipIndex, ChipRecord
+from ..labels.schema import ClassDefinition, ClassSchema
+from .map_file import MAP, SECOND_FOLDERS, ChipFiles, read_map
 
-MAP, EMD, STATS_JSON = "map.txt", "esri_model_definition.emd", "esri_accumulated_stats.json"
+EMD, STATS_JSON = "esri_model_definition.emd", "esri_accumulated_stats.json"
 MOST_METADATA_BYTES = 64 * 2**20
-CLASSIFIED_TILES = "Classified_Tiles"
-# Statistics of bands settle long before this many chips; reading all would take as long as an epoch.
-MOST_STATISTICS_CHIPS = 200
+# ArcGIS's names of the metadata formats.
+CLASSIFIED_TILES, RCNN_MASKS, PANOPTIC = "Classified_Tiles", "RCNN_Masks", "Panoptic_Segmentation"
+PASCAL_VOC, KITTI = "PASCAL_VOC_rectangles", "KITTI_rectangles"
+LABELED_TILES, MULTILABELED_TILES, IMAGENET = "Labeled_Tiles", "MultiLabeled_Tiles", "Imagenet"
+EXPORT_TILES, CYCLEGAN = "Export_Tiles", "CycleGAN"
+FORMATS = (
+    CLASSIFIED_TILES, RCNN_MASKS, PANOPTIC, PASCAL_VOC, KITTI, LABELED_TILES, MULTILABELED_TILES, IMAGENET, EXPORT_TILES, CYCLEGAN,
+)  # fmt: skip
+DOMAINS = ("A", "B")  # the two sets of images of a CycleGAN export, each with metadata of its own
+IMAGE_FOLDERS = ("images", "images_before")
+IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrf")
+LABEL_ENDINGS = (".xml", ".txt", *IMAGE_ENDINGS)
+
+
+@dataclass(frozen=True)
+class ArcgisMetadata:
+    """What the metadata files say.
+
+    Attributes:
+        mode: The metadata format, one of `FORMATS`.
+        classes: The classes by ascending value, without 0; may be empty where a format has none.
+        instance_classes: Classes of the objects of a panoptic export; empty elsewhere.
+        band_names: Names of the bands; empty where unknown.
+        tiles: Number of chips that the export counted; None where it does not say.
+        has_variable_size: The chips were cropped to the objects, so each has a size of its own.
+    """
+
+    mode: str
+    classes: ClassSchema
+    instance_classes: ClassSchema
+    band_names: tuple[str, ...]
+    tiles: int | None
+    has_variable_size: bool
+
+    @property
+    def all_classes(self) -> ClassSchema:
+        """The classes and, where their values are not taken, those of the objects."""
+        joined = {entry.value: entry for entry in (*self.instance_classes.classes, *self.classes.classes)}
+        return ClassSchema(tuple(joined[value] for value in sorted(joined)))
+
+    @property
+    def misfits(self) -> tuple[ClassDefinition, ...]:
+        """Classes of objects whose value is another class in `classes`; signs that folders cannot have do not make another name."""
+        names = {entry.value: _plain(entry.name) for entry in self.classes.classes}
+        return tuple(entry for entry in self.instance_classes.classes if names.get(entry.value) not in (None, _plain(entry.name)))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "_", name).casefold()
 
 
 def is_arcgis_folder(path: Path) -> bool:
-    """Whether the folder has the three files by which ArcGIS's own reader knows an export."""
+    """Whether the folder, or each of its two domains, has the three files by which ArcGIS's own reader knows an export."""
+    return bool(list_domains(path))
+
+
+def list_domains(path: Path) -> list[str]:
+    """Folders with metadata of their own, relative to the path: itself as an empty text, or ``A`` and ``B``; none elsewhere."""
+    if _has_metadata(path) and not any((path / name).is_dir() for name in DOMAINS):
+        return [""]
+    if all(_has_metadata(path / name) for name in DOMAINS):
+        return list(DOMAINS)
+    return [""] if _has_metadata(path) else []
+
+
+def _has_metadata(path: Path) -> bool:
     return all((path / name).is_file() for name in (MAP, EMD, STATS_JSON))
 
 
-def read_arcgis_folder(path: Path) -> ChipIndex:
-    """The index of the folder.
+def read_metadata(path: Path) -> ArcgisMetadata:
+    """The metadata of a folder.
 
     Raises:
-        ToolboxError: Another metadata format, no chips, a missing file, or damaged metadata.
+        ToolboxError: A file is damaged, the format is not known, or a class value is not allowed.
     """
     definition, stats = _read_json(path / EMD), _read_json(path / STATS_JSON)
     mode = stats.get("MetaDataMode") or definition.get("MetaDataMode")
-    if mode != CLASSIFIED_TILES:
-        raise ToolboxError(
-            f"{path} was exported as {mode}; pixel classification needs Classified Tiles, so export again with that format."
-        )
-    pairs = _read_map(path)
-    info = describe(str(path / pairs[0][0]))
-    chips = tuple(_record(path, image, label, info) for image, label in pairs)
-    return ChipIndex(
-        source=str(path),
-        label_kind="raster",
-        tile_size=(info.width, info.height),
-        stride=(info.width, info.height),
-        bands=_statistics(path, chips, info, definition),
-        classes=_classes(definition, path),
-        crs_wkt=info.crs_wkt,
-        cell_size=info.cell_size,
-        gsd_m=info.gsd_m,
-        chips=chips,
+    if mode not in FORMATS:
+        raise ToolboxError(f"{path} was exported as “{mode}”, which is not known here; the formats known are {', '.join(FORMATS)}.")
+    properties = definition.get("InputRastersProps")
+    names = properties.get("BandNames") if isinstance(properties, dict) else None
+    is_named = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    tiles = stats.get("NumTiles")
+    return ArcgisMetadata(
+        mode=mode,
+        classes=_read_classes(definition.get("Classes")),
+        instance_classes=_read_classes(definition.get("Panoptic_Segmentation_Instance_Classes")),
+        band_names=tuple(names) if names and is_named else (),
+        tiles=tiles if isinstance(tiles, int) else None,
+        has_variable_size=definition.get("CropTileMode") == "Variable_Size",
     )
 
 
@@ -68,82 +120,103 @@ def _read_json(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MOST_METADATA_BYTES:
             raise ValueError(f"larger than {MOST_METADATA_BYTES >> 20} MB")
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as failure:
+    except (OSError, ValueError, RecursionError) as failure:
         raise ToolboxError(f"{path} cannot be read ({failure}); export the training data again.") from failure
     if not isinstance(content, dict):
         raise ToolboxError(f"{path} is not a JSON object; export the training data again.")
     return content
 
 
-def _read_map(path: Path) -> list[tuple[str, str]]:
-    """Pairs of image and label paths with forward slashes; raises ToolboxError naming the first file that is not there."""
-    pairs = []
-    try:
-        lines = (path / MAP).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as failure:
-        raise ToolboxError(f"map.txt of {path} cannot be read ({failure}); export the training data again.") from failure
-    for line in lines:
-        tokens = [token.replace("\\", "/") for token in line.split()]
-        if not tokens:
-            continue
-        if len(tokens) != 2:
-            raise ToolboxError(f"map.txt of {path} has a line with {len(tokens)} paths instead of 2 ({line.strip()[:80]}).")
-        for token in tokens:
-            if ".." in token.split("/") or token.startswith("/") or not (path / token).is_file():
-                raise ToolboxError(f"map.txt of {path} names {token}, which is not in the folder; export the training data again.")
-        if Path(tokens[0]).stem != Path(tokens[1]).stem:
-            raise ToolboxError(f"map.txt of {path} pairs the image {tokens[0]} with the label {tokens[1]}; export again.")
-        pairs.append((tokens[0], tokens[1]))
-    if not pairs:
-        raise ToolboxError(f"map.txt of {path} lists no chips; export the training data again.")
-    return pairs
-
-
-def _record(path: Path, image: str, label: str, first: RasterInfo) -> ChipRecord:
-    """The record of a chip; raises ToolboxError when it has another size or number of bands than the first."""
-    chip = describe(str(path / image))
-    if (chip.count, chip.width, chip.height) != (first.count, first.width, first.height):
-        raise ToolboxError(
-            f"{path / image} has {chip.count} bands of {chip.width} × {chip.height} pixels, the first chip {first.count} of "
-            f"{first.width} × {first.height}; export again into an empty folder."
-        )
-    return ChipRecord(
-        name=Path(image).stem,
-        image=image,
-        label=label,
-        blocks=None,
-        window=None,
-        bounds=chip.bounds,
-        class_pixels={},
-        valid_pixels=-1,
-    )
-
-
-def _classes(definition: dict[str, Any], path: Path) -> ClassSchema:
+def _read_classes(listed: Any) -> ClassSchema:
     entries = [
-        {"value": entry.get("Value"), "name": entry.get("Name"), "color": entry.get("Color")}
-        for entry in definition.get("Classes", [])
-        if isinstance(entry, dict) and isinstance(entry.get("Value"), int) and entry["Value"] != 0
+        {"value": entry["Value"], "name": entry.get("Name"), "color": entry.get("Color")}
+        for entry in (listed if isinstance(listed, list) else [])
+        if isinstance(entry, dict) and isinstance(entry.get("Value"), (int, float)) and entry["Value"] != 0
     ]
-    if not entries:
-        raise ToolboxError(f"{path / EMD} lists no classes; export the training data again.")
     return ClassSchema.from_dicts(entries)
 
 
-def _statistics(path: Path, chips: tuple[ChipRecord, ...], info: RasterInfo, definition: dict[str, Any]) -> tuple[BandStatistics, ...]:
-    """Statistics from an even choice of chips: those in the metadata lack percentiles and count nodata. Names from the metadata."""
-    props = definition.get("InputRastersProps")
-    names = props.get("BandNames", []) if isinstance(props, dict) else []
-    accumulator: StatisticsAccumulator | None = None
-    bands: list[int] = []
-    for number in np.unique(np.linspace(0, len(chips) - 1, min(len(chips), MOST_STATISTICS_CHIPS)).astype(int)):
-        with RasterReader(str(path / chips[number].image)) as reader:
-            bands = reader.bands
-            accumulator = accumulator or StatisticsAccumulator(len(bands))
-            accumulator.add(*reader.read(Window(0, 0, reader.info.width, reader.info.height)))
-    if accumulator is None or accumulator.count == 0:
-        raise ToolboxError(f"The chips of {path} are nodata everywhere; check the raster and export again.")
-    if len(names) >= max(bands) and all(isinstance(name, str) and name for name in names):
-        info = replace(info, band_names=tuple(names))
-    return tuple(accumulator.finish(info, bands))
+def list_chips(path: Path, claim: Callable[[str], bool]) -> Iterator[tuple[ChipFiles, bool]]:
+    """Each chip once, and whether ``map.txt`` lists it: ArcGIS lists the folder, so a chip missing from the map is one, too.
 
+    Real maps repeat a line now and then. The files need not exist; labels that the map leaves out are looked for by name.
+
+    Args:
+        path: The folder.
+        claim: Is given the path of an image and answers whether it is given for the first time; who calls decides where the names
+            are kept.
+
+    Raises:
+        ToolboxError: `map.txt` cannot be read.
+    """
+    for domain in list_domains(path):
+        base = path / domain
+        prefix = f"{domain}/" if domain else ""
+        finder = LabelFinder(base)
+        for chip in read_map(base):
+            if claim(prefix + chip.image):
+                labels = chip.labels or finder.find(chip.stem)
+                yield _prefix(prefix, ChipFiles(chip.image, chip.second, labels)), True
+        for image in _scan_images(base):
+            if claim(prefix + image):
+                chip = ChipFiles(image, _find_second(base, image), ())
+                yield _prefix(prefix, ChipFiles(image, chip.second, finder.find(chip.stem))), False
+
+
+def _scan_images(base: Path) -> Iterator[str]:
+    """The images that lie in the folder of images or, as in Imagenet, in one folder for each class; in no order."""
+    for name in IMAGE_FOLDERS:
+        yield from _scan_one(base / name, name)
+
+
+def _scan_one(folder: Path, relative: str) -> Iterator[str]:
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir() and relative in IMAGE_FOLDERS:
+                yield from _scan_one(Path(entry.path), f"{relative}/{entry.name}")
+            elif entry.name.lower().endswith(IMAGE_ENDINGS):
+                yield f"{relative}/{entry.name}"
+
+
+def _find_second(base: Path, image: str) -> str | None:
+    file = image.rpartition("/")[2]
+    return next((f"{name}/{file}" for name in SECOND_FOLDERS if (base / name / file).is_file()), None)
+
+
+class LabelFinder:
+    """Finds the label files of a chip by its name, in the folder of labels or, as in RCNN Masks, in the folders of the classes.
+
+    Args:
+        base: Folder of the export.
+        folder: Name of the folder of labels.
+    """
+
+    def __init__(self, base: Path, folder: str = "labels") -> None:
+        self._base = base
+        self._folder = folder
+
+    @cached_property
+    def homes(self) -> list[str]:
+        """The folders that may hold labels: the folder of labels and those in it, by name."""
+        root = self._base / self._folder
+        if not root.is_dir():
+            return []
+        with os.scandir(root) as entries:
+            return [self._folder, *sorted(f"{self._folder}/{entry.name}" for entry in entries if entry.is_dir())]
+
+    def find(self, stem: str) -> tuple[str, ...]:
+        """Paths, relative to the export, of the labels that are there."""
+        found = (self._find_in(home, stem) for home in self.homes)
+        return tuple(path for path in found if path is not None)
+
+    def _find_in(self, home: str, stem: str) -> str | None:
+        paths = (f"{home}/{stem}{ending}" for ending in LABEL_ENDINGS)
+        return next((path for path in paths if (self._base / path).is_file()), None)
+
+
+def _prefix(prefix: str, chip: ChipFiles) -> ChipFiles:
+    """The chip with paths from the folder that holds the domain."""
+    second = None if chip.second is None else prefix + chip.second
+    return ChipFiles(prefix + chip.image, second, tuple(prefix + label for label in chip.labels))

@@ -87,21 +87,21 @@ def open_raster(source: str) -> rasterio.DatasetReader:
         raise ToolboxError(f"The raster {source} cannot be read ({error}); check that the file is there and whole.") from error
 
 
-def describe(source: str) -> RasterInfo:
+def describe(source: str, allow_rotation: bool = False) -> RasterInfo:
     """Properties of a raster.
 
     Raises:
-        ToolboxError: Unreadable, without bands, with complex numbers, or rotated.
+        ToolboxError: Unreadable, without bands, with complex numbers, or rotated (unless `allow_rotation`).
     """
     with open_raster(source) as dataset:
-        return _describe(dataset, source)
+        return _describe(dataset, source, allow_rotation)
 
 
-def _describe(dataset: rasterio.DatasetReader, source: str) -> RasterInfo:
+def _describe(dataset: rasterio.DatasetReader, source: str, allow_rotation: bool) -> RasterInfo:
     transform = dataset.transform
     if dataset.count == 0:
         raise ToolboxError(f"{source} has no bands; it may be a container, so choose one of its sub-datasets.")
-    if transform.b != 0 or transform.d != 0:
+    if (transform.b != 0 or transform.d != 0) and not allow_rotation:
         raise ToolboxError(f"{source} is rotated against its coordinate system; warp it first (Raster > Projections > Warp).")
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):
         raise ToolboxError(f"{source} holds complex numbers; compute an amplitude or intensity raster first.")
@@ -146,10 +146,10 @@ class RasterReader:
         bands: One-based numbers of the bands read, in this order.
     """
 
-    def __init__(self, source: str, bands: Sequence[int] = ()) -> None:
+    def __init__(self, source: str, bands: Sequence[int] = (), allow_rotation: bool = False) -> None:
         self._dataset = open_raster(source)
         try:
-            self.info = _describe(self._dataset, source)
+            self.info = _describe(self._dataset, source, allow_rotation)
             self.bands = list(bands) or self._image_bands()
             absent = [band for band in self.bands if not 1 <= band <= self.info.count]
             if absent:

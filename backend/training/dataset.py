@@ -9,6 +9,7 @@ training and validation each see their own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,13 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from affine import Affine
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..chips.folder import ChipFolder
+from ..chips.folder import ChipArrays, ChipFolder
 from ..chips.index import ChipRecord
 from ..errors import ToolboxError
 from ..imagery.normalise import normalise
+from ..labels.schema import UNLABELLED
 from .bands import join_bands, join_classes
 from .losses import IGNORE
 from .split import Split
@@ -33,7 +36,7 @@ READERS = 4
 SQUARE_CHIPS = 2  # side of a square block in chips
 FOLDER_STEP = 1 << 40  # keeps the block numbers of several folders apart; they are 32-bit in a folder
 SQUARE_STEP = 1 << 31
-NO_CLASS = -1
+EDGE = 1e-6  # of a square: far less than a pixel, far more than rounding
 
 
 class TensorChip(NamedTuple):
@@ -75,6 +78,7 @@ class ChipStore:
         class_values: Class value of each class index.
         census: After `scan`: block → class index → labelled pixels, pixels of overlapping chips counted in each.
         pixels: After `apply_split`: (chips, classes) training pixels.
+        unlisted: After `scan`: folder → class value that its labels hold but no class list names → pixels.
 
     Raises:
         ToolboxError: Folders that cannot be trained on together, or without chips.
@@ -93,6 +97,7 @@ class ChipStore:
             raise ToolboxError(f"The folder {', '.join(empty)} holds no chips; export training data first.")
         self.block_kind = self._choose_blocks(split)
         self.census: dict[int, dict[int, int]] = {}
+        self.unlisted: dict[Path, dict[int, int]] = {}
         self.pixels = np.zeros((0, len(self.class_values)), np.int64)
         self._lookup = np.full(65_536, IGNORE, np.int32)
         self._lookup[list(self.class_values)] = np.arange(len(self.class_values))
@@ -134,10 +139,12 @@ class ChipStore:
         """Reads every chip once; yields the share done.
 
         Raises:
-            ToolboxError: Chips of several sizes, or a class value that the folder does not list.
+            ToolboxError: Chips of several sizes, or a chip that cannot be read.
         """
         for number in range(len(self)):
-            chip = self._read(number)
+            arrays = self._load(number)
+            self._count_unlisted(arrays.label, self.folders[self.locations[number].folder].path)
+            chip = self._to_tensors(number, arrays)
             if self._size is None:
                 self._size = tuple(chip.target.shape)
             if tuple(chip.target.shape) != self._size:
@@ -189,37 +196,51 @@ class ChipStore:
 
     def _read(self, number: int) -> TensorChip:
         """One chip from disk, with all its labels."""
+        return self._to_tensors(number, self._load(number))
+
+    def _load(self, number: int) -> ChipArrays:
         location = self.locations[number]
-        folder = self.folders[location.folder]
-        arrays = folder.load(location.record)
+        return self.folders[location.folder].load(location.record)
+
+    def _to_tensors(self, number: int, arrays: ChipArrays) -> TensorChip:
+        """A chip as the network wants it; label values that no class has are ignored, also where unlabelled is background."""
+        location = self.locations[number]
         image = torch.from_numpy(np.ascontiguousarray(arrays.image[self._positions[location.folder]], np.float32))
         valid = torch.from_numpy(np.ascontiguousarray(arrays.valid))
-        self._check_values(arrays.label, location)
         target = self._lookup[arrays.label]
         target[~arrays.valid] = IGNORE
-        blocks = self._number_blocks(number, arrays.blocks, target.shape)
+        blocks = self._number_blocks(number, arrays)
         return TensorChip(normalise(image, valid, self.bands), valid, torch.from_numpy(target), torch.from_numpy(blocks))
 
-    def _check_values(self, label: NDArray[np.integer], location: Location) -> None:
-        """Refuses a label value that no class has."""
-        present = np.unique(label)
-        strange = present[(present != 0) & (self._lookup[present] == NO_CLASS)]
-        if strange.size:
-            raise ToolboxError(
-                f"The label of chip {location.record.name} holds the value {strange[0]}, which the folder's class list lacks; "
-                "export the folder again."
-            )
+    def _count_unlisted(self, label: NDArray[np.uint16], folder: Path) -> None:
+        """Counts the pixels whose value no class has."""
+        strange = label[(label != UNLABELLED) & (self._lookup[label] == IGNORE)]
+        for value, count in zip(*np.unique(strange, return_counts=True), strict=True):
+            counts = self.unlisted.setdefault(folder, {})
+            counts[int(value)] = counts.get(int(value), 0) + int(count)
 
-    def _number_blocks(self, number: int, blocks: NDArray[np.integer] | None, shape: tuple[int, int]) -> NDArray[np.int64]:
+    def _number_blocks(self, number: int, arrays: ChipArrays) -> NDArray[np.int64]:
         """Number of each pixel's block (H, W), unique over all folders."""
-        location = self.locations[number]
         if self.block_kind == "chip":
-            return np.full(shape, number, np.int64)
-        if self.block_kind == "label" and blocks is not None:
-            return blocks.astype(np.int64) + location.folder * FOLDER_STEP
-        west, south, east, north = location.record.bounds
-        rows, columns = shape
-        first_row, first_column = round(-north / ((north - south) / rows)), round(west / ((east - west) / columns))
-        row = (first_row + np.arange(rows)) // (SQUARE_CHIPS * rows)
-        column = (first_column + np.arange(columns)) // (SQUARE_CHIPS * columns)
-        return row[:, None] * SQUARE_STEP + column[None, :]
+            return np.full(arrays.label.shape, number, np.int64)
+        if self.block_kind == "label" and arrays.blocks is not None:
+            return arrays.blocks.astype(np.int64) + self.locations[number].folder * FOLDER_STEP
+        return number_squares(arrays.transform, arrays.label.shape)
+
+
+def number_squares(transform: Affine, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Number of the square of ground that each pixel's centre lies in (H, W), the same in every chip that shows the place.
+
+    Squares are two chips wide and lie along the axes of the CRS, also under chips that are turned.
+
+    Args:
+        transform: Pixel-to-map matrix of the chip.
+        shape: Its rows and columns.
+    """
+    rows, columns = shape
+    x, y = transform * (np.arange(columns)[None, :] + 0.5, np.arange(rows)[:, None] + 0.5)
+    width, height = math.hypot(transform.a, transform.d) * columns, math.hypot(transform.b, transform.e) * rows
+    # A centre exactly on an edge must not fall to either side by rounding, which differs from chip to chip.
+    row = np.floor(-y / (SQUARE_CHIPS * height) + EDGE).astype(np.int64)
+    column = np.floor(x / (SQUARE_CHIPS * width) + EDGE).astype(np.int64)
+    return row * SQUARE_STEP + column

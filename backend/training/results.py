@@ -168,6 +168,7 @@ def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
         "Data": [
             ("Chip folders", ", ".join(map(str, facts.settings.folders))),
             ("Chips", f"{len(store)} of {store.chip_size[1]} x {store.chip_size[0]} pixels"),
+            ("Struck out", f"{sum(folder.struck_out for folder in store.folders)} chips"),
             ("Bands", ", ".join(band.name for band in store.bands)),
             ("Unlabelled pixels", "class 0, Background" if store.has_background else "ignored"),
         ],

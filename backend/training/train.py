@@ -35,6 +35,7 @@ from .split import split_blocks
 
 STOP_FILE = "stop"
 READ_SHARE, FIT_SHARE = 0.05, 0.97  # of the progress bar, where reading and training end
+MOST_SHOWN_VALUES = 10
 UNITS = {"label": "polygon, or a square of a label raster", "square": "square of two chips' side", "chip": "chip"}
 
 
@@ -53,8 +54,10 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
         chosen = choose_device(settings.device)
         yield device(chosen.name, chosen.torch_device, chosen.reason)
         store = ChipStore(settings.folders, settings.unlabelled, settings.split)
+        yield from _describe_folders(store)
         for share in store.scan():
             yield progress(READ_SHARE * share, "Reading chips")
+        yield from _warn_of_unlisted_values(store)
         split = yield from _split_labels(store, settings)
         settings, network, pretrained, origin = yield from _start_network(settings, store)
         rate = settings.learning_rate or ENCODERS[settings.backbone].learning_rate
@@ -94,6 +97,27 @@ def deterministic(seed: int) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(was_on, warn_only=warn_only)
+
+
+def _describe_folders(store: ChipStore) -> Iterator[Event]:
+    """Tells how many chips were struck out, and what is odd about the folders."""
+    for folder in store.folders:
+        if folder.struck_out:
+            total = len(folder.chips) + folder.struck_out
+            yield info(f"{folder.struck_out} of {total} chips of {folder.path} are struck out in {folder.footprints}; not used.")
+        for note in folder.notes:
+            yield warning(note)
+
+
+def _warn_of_unlisted_values(store: ChipStore) -> Iterator[Event]:
+    """Names the label values that no class list has."""
+    for folder, counts in store.unlisted.items():
+        listed = ", ".join(f"{value} ({pixels:,} pixels)" for value, pixels in list(counts.items())[:MOST_SHOWN_VALUES])
+        more = f" and {len(counts) - MOST_SHOWN_VALUES} more" if len(counts) > MOST_SHOWN_VALUES else ""
+        yield warning(
+            f"The labels of {folder} hold values that its class list lacks: {listed}{more}. These pixels are ignored; to learn them, "
+            "export again with these classes, or see the chips with Inspect training data."
+        )
 
 
 def _split_labels(store: ChipStore, settings: TrainSettings) -> Iterator[Event]:

@@ -74,6 +74,7 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
         "Prepare satellite scene…",
         "Compute spectral indices…",
         "Export training data…",
+        "Inspect training data…",
         "Train deep learning model…",
         "Classify pixels using deep learning…",
         "Create accuracy assessment points…",

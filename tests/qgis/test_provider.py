@@ -33,6 +33,7 @@ FROZEN = {
         },
         {"OUTPUT", "CHIPS", "CLASSES"},
     ),
+    "inspecttrainingdata": ({"INPUT", "OUTPUT", "OUTPUT_HTML"}, {"OUTPUT", "OUTPUT_HTML"}),
     "trainmodel": (
         {
             "INPUT", "MORE_INPUTS", "MODEL_TYPE", "BACKBONE", "WEIGHTS", "WEIGHTS_FILE", "PRETRAINED_MODEL", "MAX_EPOCHS",
@@ -75,6 +76,7 @@ REQUIRED = {
     "preparescene": {"INPUT", "OUTPUT"},
     "spectralindices": {"INPUT", "INDICES", "OUTPUT"},
     "exporttrainingdata": {"INPUT", "OUTPUT"},
+    "inspecttrainingdata": {"INPUT"},
     "trainmodel": {"INPUT", "OUTPUT"},
     "classifypixels": {"INPUT", "MODEL", "OUTPUT"},
     "accuracypoints": {"INPUT", "OUTPUT"},
@@ -132,7 +134,7 @@ def test_only_the_agreed_parameters_must_be_given(provider, name):
     assert required == REQUIRED[name]
 
 
-@pytest.mark.parametrize("name", [*STAGES, "checksetup", "installbackend"])
+@pytest.mark.parametrize("name", [*STAGES, "checksetup", "inspecttrainingdata", "installbackend"])
 def test_every_input_has_a_help_text_in_panel_and_tooltip(provider, name):
     tool = algorithm(name)
     inputs = [parameter for parameter in tool.parameterDefinitions() if not parameter.isDestination()]
@@ -194,6 +196,6 @@ def test_provider_shows_name_version_and_icon(provider):
 
 
 def test_every_tool_has_an_icon_of_its_own(provider):
-    tools = [entry for entry in provider.algorithms() if entry.name() in STAGES]
+    tools = [entry for entry in provider.algorithms() if entry.name() in (*STAGES, "inspecttrainingdata")]
     assert len({entry.svgIconPath() for entry in tools}) == len(tools)
     assert all(not entry.icon().pixmap(16, 16).isNull() for entry in tools)

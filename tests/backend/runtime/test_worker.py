@@ -134,7 +134,7 @@ def test_unknown_and_missing_settings_are_named(run, make_request):
 def test_an_unknown_stage_is_refused_with_those_there_are(run, make_request):
     _, events = run(None, make_request(stage="paint"))
     assert events[-1]["message"].startswith(
-        "The request asks for the stage “paint”; this version knows probe, export, train, classify"
+        f"The request asks for the stage “paint”; this version knows {', '.join(stages.STAGES)}"
     )
 
 

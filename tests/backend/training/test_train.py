@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import torch
 from deep_learning_toolbox.backend.assessment.confusion import ConfusionMatrix
@@ -346,3 +347,28 @@ def test_missing_encoder_weights_are_told(settings):
     events, outputs = run(settings(weights="auto", cache="/none"))
     assert "trained from scratch" in texts(events, "warning")
     assert "trained from scratch" in load_model(outputs["MODEL"])[0].training["weights"]
+
+
+def test_chips_struck_out_are_told_and_not_trained_on(settings, tmp_path, scene, save_folder):
+    folder = save_folder(tmp_path / "chips", *scene)
+    footprints = folder / "inspection" / "footprints.gpkg"
+    footprints.parent.mkdir()
+    struck = [f"images/{number:012d}.tif" for number in (0, 7)]
+    fields = [np.array([*struck, "images/gone.tif"], object), np.zeros(3, bool)]
+    geometry = np.array([None] * 3, object)
+    pyogrio.raw.write(footprints, geometry, fields, ["chip", "use"], geometry_type="Polygon", crs="EPSG:32632", layer="footprints")
+    events, outputs = run(settings(folder=str(folder)))
+    assert "<td>2 chips</td>" in Path(outputs["OUTPUT_HTML"]).read_text(encoding="utf-8")
+    assert f"2 of 25 chips of {folder} are struck out in {footprints}; not used." in texts(events, "info")
+    assert "Training on 23 chips" in texts(events, "info")
+
+
+def test_label_values_that_no_class_has_are_named_with_their_pixels(settings, tmp_path, scene, save_folder):
+    image, label, blocks = scene
+    strange = label.copy()
+    strange[:3, :3] = 77
+    events, _ = run(settings(folder=str(save_folder(tmp_path / "strange", image, strange, blocks))))
+    assert "its class list lacks: 77 (9 pixels). These pixels are ignored" not in texts(events, "warning")  # they are nodata
+    strange[5, 4:9] = 78
+    events, _ = run(settings(folder=str(save_folder(tmp_path / "more", image, strange, blocks))))
+    assert "its class list lacks: 78 (5 pixels). These pixels are ignored" in texts(events, "warning")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds reports: one HTML file that needs no other, without scripts. Every text is escaped here, so callers hand over plain text.
+
+Pieces are HTML as text; a page is made of pieces. Pictures are embedded as PNG.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Sequence
+
+import matplotlib
+import matplotlib.image
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+STYLE = """
+body { font: 15px/1.5 sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
+h1 { font-size: 1.6em } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ccc } h3 { font-size: 1em; margin-bottom: 0 }
+table { border-collapse: collapse; margin: 1em 0 } td, th { border: 1px solid #ccc; padding: .25em .6em; text-align: left }
+td.number { text-align: right } img { max-width: 100% }
+.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .4em }
+.bar { display: inline-block; height: .8em; background: #4c78a8; margin-right: .4em }
+.score { font-size: 1.3em } .note { background: #fff6dd; padding: .5em 1em }
+figure { display: inline-block; vertical-align: top; margin: .4em; width: 230px; font-size: .8em; overflow-wrap: anywhere }
+figure img { width: 114px; image-rendering: pixelated }
+"""
+BAR_WIDTH = 12.0  # em, of a share of 1
+Color = tuple[int, int, int]
+
+
+def page(title: str, pieces: Iterable[str]) -> str:
+    """The whole page."""
+    name = html.escape(title)
+    head = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title><style>{STYLE}</style></head><body>'
+    return "\n".join([head, f"<h1>{name}</h1>", *pieces, "</body></html>\n"])
+
+
+def heading(text: str, level: int = 2) -> str:
+    """A heading of level 2 or 3."""
+    return f"<h{level}>{html.escape(text)}</h{level}>"
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """A paragraph; kinds are `score` (large) and `note` (marked)."""
+    return f'<p class="{kind}">{html.escape(text)}</p>' if kind else f"<p>{html.escape(text)}</p>"
+
+
+def cell(text: object) -> str:
+    """A cell of a table; numbers stand on the right."""
+    if isinstance(text, int):
+        return f'<td class="number">{text:,}</td>'
+    return f"<td>{html.escape(str(text))}</td>"
+
+
+def named_cell(color: Color, name: str) -> str:
+    """A cell with a patch of colour before a name."""
+    return f'<td><span class="swatch" style="background: rgb{tuple(color)}"></span>{html.escape(name)}</td>'
+
+
+def share_cell(share: float) -> str:
+    """A cell with a share, 0 to 1, as a bar and in percent."""
+    return f'<td><span class="bar" style="width: {BAR_WIDTH * share:.2f}em"></span>{share:.1%}</td>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells made by the functions above; the head is left out when it is empty."""
+    top = f"<tr>{''.join(f'<th>{html.escape(name)}</th>' for name in head)}</tr>" if head else ""
+    return f"<table>{top}{''.join(f'<tr>{chr(10).join(row)}</tr>' for row in rows)}</table>"
+
+
+def chart(figure: Figure, alternative: str) -> str:
+    """A figure of matplotlib."""
+    buffer = io.BytesIO()
+    # A fixed font that matplotlib carries itself; names may hold signs it lacks, which is then drawn as a box.
+    with matplotlib.rc_context({"font.family": "DejaVu Sans"}):
+        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    return _image(buffer.getvalue(), alternative)
+
+
+def pictures(images: Sequence[NDArray[np.uint8]], caption: Sequence[str], alternative: str) -> str:
+    """Pictures (rows, columns, 3) beside each other with lines of text below."""
+    parts = []
+    for picture in images:
+        buffer = io.BytesIO()
+        matplotlib.image.imsave(buffer, np.ascontiguousarray(picture), format="png")
+        parts.append(_image(buffer.getvalue(), alternative))
+    return f"<figure>{''.join(parts)}<figcaption>{'<br>'.join(map(html.escape, caption))}</figcaption></figure>"
+
+
+def _image(png: bytes, alternative: str) -> str:
+    return f'<img alt="{html.escape(alternative)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
