@@ -46,8 +46,8 @@ def write_folder(path: Path, count: int) -> None:
 
 def inspect(path: Path) -> None:
     """Inspects with footprints and report."""
-    from deep_learning_toolbox.backend.chips.inspect_folder import inspect_chips
-    from deep_learning_toolbox.backend.chips.inspect_settings import InspectSettings
+    from deep_learning_toolbox.backend.chips.inspection.folder import inspect_chips
+    from deep_learning_toolbox.backend.chips.inspection.settings import InspectSettings
 
     for _ in inspect_chips(InspectSettings(str(path), report=str(path / "report.html")), "bench"):
         pass

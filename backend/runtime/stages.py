@@ -39,7 +39,7 @@ _BACKEND = __package__.rpartition(".")[0]
 STAGES = {
     "probe": Stage(".runtime.probe", "probe", ".runtime.probe", "ProbeSettings"),
     "export": Stage(".chips.export", "export_chips", ".chips.settings", "ExportSettings"),
-    "inspect": Stage(".chips.inspect_folder", "inspect_chips", ".chips.inspect_settings", "InspectSettings"),
+    "inspect": Stage(".chips.inspection.folder", "inspect_chips", ".chips.inspection.settings", "InspectSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
     "accuracy_points": Stage(".assessment.points", "draw_points", ".assessment.settings", "PointsSettings"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pyogrio
 import shapely
-from deep_learning_toolbox.backend.chips.inspect_folder import inspect_chips
-from deep_learning_toolbox.backend.chips.inspect_settings import InspectSettings
+from deep_learning_toolbox.backend.chips.inspection.folder import inspect_chips
+from deep_learning_toolbox.backend.chips.inspection.settings import InspectSettings
 
 from ..rasters import drive
 

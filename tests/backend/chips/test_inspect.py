@@ -6,9 +6,9 @@ import sqlite3
 
 import numpy as np
 import pytest
-from deep_learning_toolbox.backend.chips import inspect_footprints
-from deep_learning_toolbox.backend.chips.inspect_folder import inspect_chips
-from deep_learning_toolbox.backend.chips.inspect_settings import InspectSettings
+from deep_learning_toolbox.backend.chips.inspection import footprints
+from deep_learning_toolbox.backend.chips.inspection.folder import inspect_chips
+from deep_learning_toolbox.backend.chips.inspection.settings import InspectSettings
 from deep_learning_toolbox.backend.errors import ToolboxError
 
 from ..rasters import drive
@@ -219,7 +219,7 @@ def test_footprints_are_of_a_version_that_old_readers_know(tmp_path):
 
 
 def test_more_chips_than_a_batch_are_all_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(inspect_footprints, "BATCH", 2)
+    monkeypatch.setattr(footprints, "BATCH", 2)
     folder = EsriFolder(tmp_path / "esri")
     for number in range(5):
         folder.classified(number, square(ROOF, side=number + 1))

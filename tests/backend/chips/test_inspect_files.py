@@ -2,9 +2,9 @@
 """What an inspection writes is whole or not there, and never touches the chips."""
 
 import pytest
-from deep_learning_toolbox.backend.chips import inspect_files
-from deep_learning_toolbox.backend.chips.inspect_folder import inspect_chips
-from deep_learning_toolbox.backend.chips.inspect_settings import InspectSettings
+from deep_learning_toolbox.backend.chips.inspection import files as inspect_files
+from deep_learning_toolbox.backend.chips.inspection.folder import inspect_chips
+from deep_learning_toolbox.backend.chips.inspection.settings import InspectSettings
 from deep_learning_toolbox.backend.errors import ToolboxError
 
 from ..rasters import drive

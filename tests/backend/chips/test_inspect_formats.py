@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from deep_learning_toolbox.backend.chips.arcgis_folder import list_chips, read_metadata
 from deep_learning_toolbox.backend.chips.chip_labels import LabelReader
-from deep_learning_toolbox.backend.chips.inspect_pictures import INVALID, UNLISTED_COLOR, ChipPainter
+from deep_learning_toolbox.backend.chips.inspection.pictures import INVALID, UNLISTED_COLOR, ChipPainter
 from deep_learning_toolbox.backend.chips.map_file import read_map
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.imagery.normalise import BandStatistics

@@ -16,26 +16,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ToolboxError
-from ..imagery.histogram import Histogram
-from ..imagery.normalise import BandStatistics
-from ..imagery.raster import RasterInfo
-from ..imagery.statistics import StatisticsAccumulator
-from ..runtime.disk import checked_writing
-from ..runtime.protocol import Event, info, progress, result, warning
-from .arcgis_folder import ArcgisMetadata, list_chips, list_domains, read_metadata
-from .chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS, LabelReader
-from .index import INDEX_NAME
-from .inspect_chip import ChipInspector, ChipReading
-from .inspect_faults import KINDS, find_suspicions
-from .inspect_files import InspectionFiles
-from .inspect_footprints import FootprintWriter, class_fields
-from .inspect_pictures import ChipPainter
-from .inspect_report import Inspection, count_suspicions, describe_folder, render_inspection
-from .inspect_settings import InspectSettings
-from .inspect_store import ClassTotal, InspectionStore
-from .inspect_style import build_footprint_style
-from .strikeouts import read_strikeouts
+from ...errors import ToolboxError
+from ...imagery.histogram import Histogram
+from ...imagery.normalise import BandStatistics
+from ...imagery.raster import RasterInfo
+from ...imagery.statistics import StatisticsAccumulator
+from ...runtime.disk import checked_writing
+from ...runtime.protocol import Event, info, progress, result, warning
+from ..arcgis_folder import ArcgisMetadata, list_chips, list_domains, read_metadata
+from ..chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS, LabelReader
+from ..index import INDEX_NAME
+from ..strikeouts import read_strikeouts
+from .chip import ChipInspector, ChipReading
+from .faults import KINDS, find_suspicions
+from .files import InspectionFiles
+from .footprints import FootprintWriter, class_fields
+from .pictures import ChipPainter
+from .report import Inspection, count_suspicions, describe_folder, render_inspection
+from .settings import InspectSettings
+from .store import ClassTotal, InspectionStore
+from .style import build_footprint_style
 
 READERS = min(4, os.cpu_count() or 1)
 READ_SHARE, WRITE_SHARE = 0.85, 0.95  # of the progress bar, where reading and writing the footprints end

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import NamedTuple
 
-from .inspect_chip import ChipFacts, Corners
-from .map_file import ChipFiles
+from ..map_file import ChipFiles
+from .chip import ChipFacts, Corners
 
 CACHE_KIB = 8192
 PAGE = 500  # rows

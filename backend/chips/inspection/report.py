@@ -13,16 +13,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from .. import __version__
-from ..html_page import cell, chart, heading, named_cell, page, paragraph, pictures, share_cell, table
-from ..imagery.histogram import Histogram
-from ..imagery.normalise import BandStatistics
-from .arcgis_folder import ArcgisMetadata
-from .chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS
-from .inspect_chip import ChipFacts
-from .inspect_faults import KINDS
-from .inspect_pictures import ChipPainter
-from .inspect_store import InspectionStore, StoredChip
+from ... import __version__
+from ...html_page import cell, chart, heading, named_cell, page, paragraph, pictures, share_cell, table
+from ...imagery.histogram import Histogram
+from ...imagery.normalise import BandStatistics
+from ..arcgis_folder import ArcgisMetadata
+from ..chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS
+from .chip import ChipFacts
+from .faults import KINDS
+from .pictures import ChipPainter
+from .store import InspectionStore, StoredChip
 
 SAMPLES, SAMPLES_PER_CLASS = 24, 2
 SHOWN_SUSPICIOUS, NAMED_SUSPICIOUS = 6, 30

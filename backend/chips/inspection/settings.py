@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ToolboxError
+from ...errors import ToolboxError
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .arcgis_folder import ArcgisMetadata
-from .chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS
-from .inspect_store import InspectionStore
+from ..arcgis_folder import ArcgisMetadata
+from ..chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS
+from .store import InspectionStore
 
 MOSTLY_NODATA = 0.5  # share of a chip's pixels from which on it is mostly nodata
 ONE_CLASS = 0.99  # share of the valid pixels from which on one class is the whole chip

@@ -17,12 +17,12 @@ import pyogrio
 import shapely
 from rasterio.warp import transform
 
-from ..labels.schema import ClassSchema
-from .chip_labels import PIXEL_FORMATS
-from .inspect_chip import ChipFacts
-from .inspect_faults import KINDS
-from .inspect_store import InspectionStore, StoredChip
-from .strikeouts import CHIP_FIELD, LAYER, USE_FIELD
+from ...labels.schema import ClassSchema
+from ..chip_labels import PIXEL_FORMATS
+from ..strikeouts import CHIP_FIELD, LAYER, USE_FIELD
+from .chip import ChipFacts
+from .faults import KINDS
+from .store import InspectionStore, StoredChip
 
 BATCH = 500
 GEOPACKAGE = "1.2"  # the GDAL of QGIS 3.22 warns of newer versions each time it opens the file

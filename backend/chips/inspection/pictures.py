@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
-from ..imagery.raster import RasterReader
-from ..labels.schema import ClassSchema
-from .chip_labels import UNLISTED, ChipLabels, LabelReader
-from .map_file import ChipFiles
+from ...errors import ToolboxError
+from ...imagery.normalise import BandStatistics
+from ...imagery.raster import RasterReader
+from ...labels.schema import ClassSchema
+from ..chip_labels import UNLISTED, ChipLabels, LabelReader
+from ..map_file import ChipFiles
 
 SIDE = 160  # pixels of a picture's longer side
 OPACITY = 0.5  # of the labels

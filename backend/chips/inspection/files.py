@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import ToolboxError
-from ..runtime.output_folder import partial_name
-from .inspect_settings import InspectSettings
-from .strikeouts import default_footprints, remember_footprints
+from ...errors import ToolboxError
+from ...runtime.output_folder import partial_name
+from ..strikeouts import default_footprints, remember_footprints
+from .settings import InspectSettings
 
 # A program that has the previous footprints open may have left these; they would be taken for parts of the new file.
 SQLITE_ENDINGS = ("-wal", "-shm", "-journal")

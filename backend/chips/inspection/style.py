@@ -9,8 +9,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
-from ..labels.schema import ClassSchema
-from .inspect_footprints import CHIP_FIELD, CLASSES_FIELD, MAIN_CLASS_FIELD, SUSPICIOUS_FIELD, USE_FIELD, ClassField
+from ...labels.schema import ClassSchema
+from .footprints import CHIP_FIELD, CLASSES_FIELD, MAIN_CLASS_FIELD, SUSPICIOUS_FIELD, USE_FIELD, ClassField
 
 FILL_ALPHA = 90
 OUTLINE, WARNING, STRUCK = "60,60,60,255", "214,39,40,255", "30,30,30,255"

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import ToolboxError
-from ..imagery.raster import RasterInfo, RasterReader
-from .chip_labels import UNLABELLED_FORMATS, LabelReader
-from .map_file import ChipFiles
+from ...errors import ToolboxError
+from ...imagery.raster import RasterInfo, RasterReader
+from ..chip_labels import UNLABELLED_FORMATS, LabelReader
+from ..map_file import ChipFiles
 
 DIGEST_BYTES = 16
 Corners = tuple[tuple[float, float], ...]
