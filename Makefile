@@ -19,7 +19,7 @@ export PYTHONNOUSERSITE := 1
 # Waiting threads of PyTorch would otherwise burn the cores that another process computes on.
 export OMP_WAIT_POLICY := PASSIVE
 
-ENVIRONMENT := $(PYTHON) -m deep_learning_toolbox.backend.runtime.setup_command
+ENVIRONMENT := $(PYTHON) -m deep_learning_toolbox.backend.runtime.setup.command
 # Runs a command as a private, windowless QGIS.
 HEADLESS := QT_QPA_PLATFORM=offscreen QGIS_CUSTOM_CONFIG_PATH=$(BUILD)/qgis-config
 # Asked in the recipe: GNU Make before 4.4 does not pass exported variables to its own $(shell). Quoted, and never first in a line

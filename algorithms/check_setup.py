@@ -19,8 +19,8 @@ from qgis.core import (
 
 from ..backend.errors import ToolboxError
 from ..backend.runtime.client import JobCancelled
-from ..backend.runtime.diagnostics import describe_readiness, diagnose
-from ..backend.runtime.gpu import find_graphics
+from ..backend.runtime.setup.diagnostics import describe_readiness, diagnose
+from ..backend.runtime.setup.gpu import find_graphics
 from .base import Parameters, ToolboxAlgorithm
 from .job import Job
 from .network_settings import describe_network

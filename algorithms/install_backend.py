@@ -19,16 +19,16 @@ from qgis.core import (
 )
 
 from ..backend.errors import ToolboxError
-from ..backend.runtime.builds import DEVICES
 from ..backend.runtime.client import JobCancelled
-from ..backend.runtime.diagnostics import describe_readiness, diagnose
-from ..backend.runtime.encoder_files import IMAGENET_FILES, fetch_encoder, parse_encoders
-from ..backend.runtime.environment import BuildRequest, Built, build_environment, remove_environment
-from ..backend.runtime.gpu import find_graphics
-from ..backend.runtime.installer import Step, prove_python
 from ..backend.runtime.interpreter import PYTHON_VARIABLE, SETTING, Interpreter, named_interpreter
-from ..backend.runtime.network import Network
 from ..backend.runtime.places import encoders_folder
+from ..backend.runtime.setup.builds import DEVICES
+from ..backend.runtime.setup.diagnostics import describe_readiness, diagnose
+from ..backend.runtime.setup.encoder_files import IMAGENET_FILES, fetch_encoder, parse_encoders
+from ..backend.runtime.setup.environment import BuildRequest, Built, build_environment, remove_environment
+from ..backend.runtime.setup.gpu import find_graphics
+from ..backend.runtime.setup.installer import Step, prove_python
+from ..backend.runtime.setup.network import Network
 from .base import Parameters, ToolboxAlgorithm
 from .job import Job
 from .network_settings import read_network

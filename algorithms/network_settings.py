@@ -10,8 +10,8 @@ from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyFactory, QNetworkProxyQuery
 
 from ..backend.errors import ToolboxError
-from ..backend.runtime.network import Network
 from ..backend.runtime.places import home_folder
+from ..backend.runtime.setup.network import Network
 
 _CERTIFICATES = "certificates.pem"
 _ADDRESS = "https://download.pytorch.org"  # asked for the proxy that the system uses for it

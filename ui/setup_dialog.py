@@ -17,12 +17,12 @@ from qgis.PyQt.QtCore import QCoreApplication, QTimer
 from qgis.PyQt.QtGui import QGuiApplication
 from qgis.PyQt.QtWidgets import QDialog, QMessageBox, QWidget
 
-from ..backend.runtime import setup_command
-from ..backend.runtime.diagnostics import describe_environment, read_log
-from ..backend.runtime.environment_folders import environments_in
 from ..backend.runtime.interpreter import PYTHON_VARIABLE, SETTING
-from ..backend.runtime.marker import EnvironmentState, Marker, read_state
 from ..backend.runtime.places import install_log
+from ..backend.runtime.setup import command
+from ..backend.runtime.setup.diagnostics import describe_environment, read_log
+from ..backend.runtime.setup.environment_folders import environments_in
+from ..backend.runtime.setup.marker import EnvironmentState, Marker, read_state
 from .setup_findings import Findings, look_in_background
 from .setup_form import SetupForm, Tone
 from .tool_task import ToolTask
@@ -120,7 +120,7 @@ class SetupDialog(QDialog):
             plan = self.tr("The environment is there; Install only tests it, Repair builds it anew. {}").format(plan)
         python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         build = f" --build {found.build}" if found.build else ""
-        self.form.show_plan(plan, html.escape(f'{python} "{setup_command.__file__}" wheels FOLDER{build}'))
+        self.form.show_plan(plan, html.escape(f'{python} "{command.__file__}" wheels FOLDER{build}'))
 
     def _show_state(self) -> None:
         """Says whether the libraries are there, and starts the proof when they are."""

@@ -12,12 +12,12 @@ from qgis.core import Qgis, QgsApplication, QgsTask
 
 from ..algorithms.network_settings import describe_network, read_network
 from ..backend.errors import ToolboxError
-from ..backend.runtime.diagnostics import describe_plan, describe_space, diagnose
-from ..backend.runtime.environment import BuildRequest
-from ..backend.runtime.environment_folders import environments_in
-from ..backend.runtime.gpu import Graphics, find_graphics
-from ..backend.runtime.network import Network
 from ..backend.runtime.pythons import check_base
+from ..backend.runtime.setup.diagnostics import describe_plan, describe_space, diagnose
+from ..backend.runtime.setup.environment import BuildRequest
+from ..backend.runtime.setup.environment_folders import environments_in
+from ..backend.runtime.setup.gpu import Graphics, find_graphics
+from ..backend.runtime.setup.network import Network
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..backend.runtime.encoder_files import IMAGENET_FILES
 from ..backend.runtime.interpreter import PYTHON_VARIABLE
-from ..backend.runtime.marker import EnvironmentState
+from ..backend.runtime.setup.encoder_files import IMAGENET_FILES
+from ..backend.runtime.setup.marker import EnvironmentState
 from .setup_findings import Wish
 
 BACKBONE = "resnet34"  # the default of trainmodel

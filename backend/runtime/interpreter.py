@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BackendMissingError, ToolboxError
-from .environment import find_fault
 from .failures import INSTALL_TOOL
-from .marker import EnvironmentState, managed_environment, managed_python, read_state
 from .places import home_folder
 from .pythons import MINIMUM_VERSION, inspect_python, missing_packages, python_beside
+from .setup.environment import find_fault
+from .setup.marker import EnvironmentState, managed_environment, managed_python, read_state
 
 __all__ = ["Interpreter", "find_interpreter", "missing_packages", "python_beside"]
 

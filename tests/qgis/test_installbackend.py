@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from deep_learning_toolbox.backend.runtime.environment_folders import make_environment_folder
 from deep_learning_toolbox.backend.runtime.interpreter import SETTING
+from deep_learning_toolbox.backend.runtime.setup.environment_folders import make_environment_folder
 from qgis.core import QgsProcessingException, QgsSettings
 from qgis_helpers import Log, refusal, run
 

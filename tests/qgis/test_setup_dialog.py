@@ -5,9 +5,9 @@ import gc
 import time
 
 import pytest
-from deep_learning_toolbox.backend.runtime.environment_folders import make_environment_folder
 from deep_learning_toolbox.backend.runtime.interpreter import SETTING
-from deep_learning_toolbox.backend.runtime.marker import Marker
+from deep_learning_toolbox.backend.runtime.setup.environment_folders import make_environment_folder
+from deep_learning_toolbox.backend.runtime.setup.marker import Marker
 from deep_learning_toolbox.ui import tool_task
 from deep_learning_toolbox.ui.setup_dialog import SetupDialog
 from qgis.core import QgsSettings
@@ -82,7 +82,7 @@ def test_choices_change_the_plan_and_the_parameters(dialog, folder):
     choose_wheels(dialog, folder)
     assert form.parameters("repair")["WHEELS"] == str(folder / "wheels")
     assert "ENCODERS" not in form.parameters("repair")  # the network is not used at all
-    assert "setup_command.py" in form._hint.text()
+    assert "command.py" in form._hint.text()
     form._source.setCurrentIndex(2)
     form._place.setFilePath("/usr/bin/python3")
     assert form.parameters("install") == {"ACTION": "use", "PYTHON": "/usr/bin/python3"}

@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 from deep_learning_toolbox import backend
 from deep_learning_toolbox.backend import __version__
-from deep_learning_toolbox.backend.runtime import builds, client, environment, installer, requirements
-from deep_learning_toolbox.backend.runtime import source as source_module
-from deep_learning_toolbox.backend.runtime.gpu import Graphics
+from deep_learning_toolbox.backend.runtime import client
 from deep_learning_toolbox.backend.runtime.interpreter import Interpreter
-from deep_learning_toolbox.backend.runtime.network import Network
 from deep_learning_toolbox.backend.runtime.protocol import Request
+from deep_learning_toolbox.backend.runtime.setup import builds, environment, installer, requirements
+from deep_learning_toolbox.backend.runtime.setup import source as source_module
+from deep_learning_toolbox.backend.runtime.setup.gpu import Graphics
+from deep_learning_toolbox.backend.runtime.setup.network import Network
 
-from .wheel_maker import Index, make_wheel
+from .setup.wheel_maker import Index, make_wheel
 
 PLUGINS = Path(backend.__file__).parents[2]
 

@@ -13,8 +13,8 @@ import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.runtime import interpreter, pythons
 from deep_learning_toolbox.backend.runtime.interpreter import find_interpreter, missing_packages, python_beside
-from deep_learning_toolbox.backend.runtime.marker import Marker
-from deep_learning_toolbox.backend.runtime.requirements import hash_requirements, requirements_file
+from deep_learning_toolbox.backend.runtime.setup.marker import Marker
+from deep_learning_toolbox.backend.runtime.setup.requirements import hash_requirements, requirements_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="interpreters made of shell scripts")
 

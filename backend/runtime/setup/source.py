@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ToolboxError
+from ...errors import ToolboxError
 from .builds import Build, choose_build, default_build
 from .gpu import Graphics
 from .network import Network

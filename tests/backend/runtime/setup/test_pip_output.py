@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from deep_learning_toolbox.backend.runtime.commands import hide_secrets
-from deep_learning_toolbox.backend.runtime.pip_output import PipProgress, describe_seconds, explain_failure, has_damaged_download
+from deep_learning_toolbox.backend.runtime.setup.commands import hide_secrets
+from deep_learning_toolbox.backend.runtime.setup.pip_output import PipProgress, describe_seconds, explain_failure, has_damaged_download
 
 # As pip 26.3 prints it.
 OUTPUT = """\

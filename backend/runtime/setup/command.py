@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command line of the set-up, for shells, servers and computers without QGIS.
 
-    python -m deep_learning_toolbox.backend.runtime.setup_command build|find|remove|wheels|show ...
+    python -m deep_learning_toolbox.backend.runtime.setup.command build|find|remove|wheels|show ...
 
 or, from a clone of any name, by the path of this file. Standard library and Python 3.9 only.
 """
@@ -11,23 +11,26 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__" and not __package__:
-    # Run by path: this module again, under its real name. The script's own folder is on sys.path, so `launch` is found.
+    # Run by path: this module again, under its real name, which `launch` makes known.
     import importlib
+    from pathlib import Path
 
+    sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
     importlib.import_module("launch")
-    sys.exit(importlib.import_module("deep_learning_toolbox.backend.runtime.setup_command").main(sys.argv[1:]))
+    del sys.path[0]
+    sys.exit(importlib.import_module("deep_learning_toolbox.backend.runtime.setup.command").main(sys.argv[1:]))
 
 import argparse
 import os
 from pathlib import Path
 
-from ..errors import ToolboxError
+from ...errors import ToolboxError
+from ..places import HOME_VARIABLE, home_folder
 from .builds import BUILDS, DEVICES
 from .diagnostics import diagnose
 from .environment import BuildRequest, build_environment, remove_environment
 from .installer import Step
 from .marker import EnvironmentState, managed_python, read_state
-from .places import HOME_VARIABLE, home_folder
 from .requirements import REQUIREMENTS
 from .wheels import WheelsRequest, fetch_wheels
 
@@ -71,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> str:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="setup_command", description="The Python environment of the Deep Learning Toolbox.")
+    parser = argparse.ArgumentParser(prog="command.py", description="The Python environment of the Deep Learning Toolbox.")
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="install the deep learning libraries, or do nothing when they are there")
     build.add_argument("--python", type=Path, help="Python 3.10 or later to build on (default: the one that runs this)")

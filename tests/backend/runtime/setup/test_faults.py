@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
-from deep_learning_toolbox.backend.runtime import environment, installer, launch, marker
-from deep_learning_toolbox.backend.runtime.environment import BuildRequest, build_environment
+from deep_learning_toolbox.backend.runtime import launch
 from deep_learning_toolbox.backend.runtime.lock import exclusive
-from deep_learning_toolbox.backend.runtime.marker import EnvironmentState, Marker, managed_environment, read_state
-from deep_learning_toolbox.backend.runtime.network import Network
 from deep_learning_toolbox.backend.runtime.places import install_log
+from deep_learning_toolbox.backend.runtime.setup import environment, installer, marker
+from deep_learning_toolbox.backend.runtime.setup.environment import BuildRequest, build_environment
+from deep_learning_toolbox.backend.runtime.setup.marker import EnvironmentState, Marker, managed_environment, read_state
+from deep_learning_toolbox.backend.runtime.setup.network import Network
 
 from .wheel_maker import make_wheel
 
@@ -225,8 +226,8 @@ INSTALL = """
 import os, sys, types
 sys.path.insert(0, {plugins!r})
 from pathlib import Path
-from deep_learning_toolbox.backend.runtime import environment, installer, requirements
-from deep_learning_toolbox.backend.runtime.gpu import Graphics
+from deep_learning_toolbox.backend.runtime.setup import environment, installer, requirements
+from deep_learning_toolbox.backend.runtime.setup.gpu import Graphics
 requirements.REQUIREMENTS = Path({requirements!r})
 installer.PROOF = "import tinyengine, time; time.sleep(0.3); print('2.0+cpu')"
 environment._check_space = lambda parent, build: None

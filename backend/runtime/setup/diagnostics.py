@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from ... import __version__
+from ..disk import free_bytes
+from ..interpreter import PYTHON_VARIABLE
+from ..places import home_folder
 from .builds import choose_build, find_build
-from .disk import free_bytes
 from .gpu import Graphics, find_graphics
-from .interpreter import PYTHON_VARIABLE
 from .marker import EnvironmentState, Marker, read_state
 from .network import Network
-from .places import home_folder
 from .source import Source
 
 GB = 10**9

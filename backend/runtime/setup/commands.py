@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from .process import kill_tree, start_process
+from ..process import kill_tree, start_process
 
 TICK_SECONDS = 0.25
 _KEPT_LINES = 200  # of the output, to tell a failure's reason from

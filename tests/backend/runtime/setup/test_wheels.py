@@ -7,11 +7,11 @@ import os
 
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
-from deep_learning_toolbox.backend.runtime import wheels as wheels_module
-from deep_learning_toolbox.backend.runtime.environment import BuildRequest, build_environment
-from deep_learning_toolbox.backend.runtime.gpu import Graphics
-from deep_learning_toolbox.backend.runtime.marker import EnvironmentState, read_state
-from deep_learning_toolbox.backend.runtime.wheels import WheelsRequest, fetch_wheels
+from deep_learning_toolbox.backend.runtime.setup import wheels as wheels_module
+from deep_learning_toolbox.backend.runtime.setup.environment import BuildRequest, build_environment
+from deep_learning_toolbox.backend.runtime.setup.gpu import Graphics
+from deep_learning_toolbox.backend.runtime.setup.marker import EnvironmentState, read_state
+from deep_learning_toolbox.backend.runtime.setup.wheels import WheelsRequest, fetch_wheels
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="paths inside a POSIX environment")
 

@@ -3,7 +3,7 @@
 
 A new one is built in a folder of its own beside the old one, proved, and only then put into use by replacing the marker; whatever
 happens before, the old one goes on serving. Building again does nothing until the requirements change. Imported by QGIS; standard
-library and Python 3.9 only. The command line is `setup_command`.
+library and Python 3.9 only. The command line is `command`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import __version__
-from ..errors import ToolboxError
+from ... import __version__
+from ...errors import ToolboxError
+from ..disk import free_bytes
+from ..lock import exclusive
+from ..places import HOME_VARIABLE, IN_USE, home_folder, install_log
+from ..pythons import REQUIRED_PACKAGES, check_base, inspect_python
 from .builds import DEVICES, Build, name_build
-from .disk import free_bytes
 from .environment_folders import clean, downloads_in, environments_in, make_environment_folder, remove_folder
 from .gpu import Graphics, find_graphics
 from .installer import Installer, Listener
-from .lock import exclusive
 from .marker import EnvironmentState, Marker, describe_folder, managed_environment, managed_python, read_state
 from .network import Network
-from .places import HOME_VARIABLE, IN_USE, home_folder, install_log
-from .pythons import REQUIRED_PACKAGES, check_base, inspect_python
 from .requirements import hash_requirements, requirements_file
 from .source import Source, find_source
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from ..errors import ToolboxError
+from ...errors import ToolboxError
+from ..places import install_log, python_in
+from ..process import child_environment, installer_environment
 from .commands import Outcome, run_logged
 from .network import Network
 from .pip_output import PipProgress, explain_failure, has_damaged_download
-from .places import install_log, python_in
-from .process import child_environment, installer_environment
 from .requirements import read_requirements, requirements_file, torch_requirements
 from .source import Source
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
-from ..errors import ToolboxError
+from ...errors import ToolboxError
 from .network import Network
 
 _RELEASES = "https://github.com/huggingface/pytorch-image-models/releases/download"

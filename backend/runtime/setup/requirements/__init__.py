@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ...errors import ToolboxError
+from ....errors import ToolboxError
 
 REQUIREMENTS = Path(__file__).parent
 TORCH_PACKAGES = ("torch==", "torchvision==")  # pinned in worker.txt; they must come from one index

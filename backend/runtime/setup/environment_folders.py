@@ -15,8 +15,8 @@ import shutil
 import uuid
 from pathlib import Path
 
-from .lock import try_exclusive
-from .places import IN_USE, environments_folder, home_folder
+from ..lock import try_exclusive
+from ..places import IN_USE, environments_folder, home_folder
 
 OWNER_FILE = "deep_learning_toolbox.json"
 _OWN_FOLDER = "deep_learning_toolbox"  # what we make in a folder that the user names

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .places import home_folder, marker_file, python_in
+from ..places import home_folder, marker_file, python_in
 from .requirements import hash_requirements, requirements_file
 
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from deep_learning_toolbox.backend.runtime.builds import BUILDS, choose_build, find_build, name_build
-from deep_learning_toolbox.backend.runtime.gpu import Gpu, Graphics, find_graphics, parse_graphics
+from deep_learning_toolbox.backend.runtime.setup.builds import BUILDS, choose_build, find_build, name_build
+from deep_learning_toolbox.backend.runtime.setup.gpu import Gpu, Graphics, find_graphics, parse_graphics
 
 LINUX, WINDOWS, MAC, INTEL_MAC, ARM = (
     ("linux", "x86_64"),

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import ToolboxError
+from ...errors import ToolboxError
+from ..places import install_log
+from ..pythons import check_base
 from .builds import find_build
 from .gpu import find_graphics
 from .installer import Installer, Listener, Step
 from .network import Network
 from .pip_settings import has_own_index
-from .places import install_log
-from .pythons import check_base
 from .source import Source, find_source
 
 

@@ -10,9 +10,9 @@ import threading
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.models.catalogue import ENCODERS
-from deep_learning_toolbox.backend.runtime import encoder_files
-from deep_learning_toolbox.backend.runtime.encoder_files import IMAGENET_FILES, fetch_encoder, parse_encoders
-from deep_learning_toolbox.backend.runtime.network import Network
+from deep_learning_toolbox.backend.runtime.setup import encoder_files
+from deep_learning_toolbox.backend.runtime.setup.encoder_files import IMAGENET_FILES, fetch_encoder, parse_encoders
+from deep_learning_toolbox.backend.runtime.setup.network import Network
 
 CONTENT = bytes(range(256)) * 4000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()[:8]

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
-from deep_learning_toolbox.backend.runtime import builds, environment, installer, launch, marker, places, requirements
-from deep_learning_toolbox.backend.runtime.environment import BuildRequest, build_environment
-from deep_learning_toolbox.backend.runtime.gpu import Gpu, Graphics
+from deep_learning_toolbox.backend.runtime import launch, places
 from deep_learning_toolbox.backend.runtime.lock import share
-from deep_learning_toolbox.backend.runtime.marker import EnvironmentState, Marker, managed_environment, read_state
-from deep_learning_toolbox.backend.runtime.source import Source
+from deep_learning_toolbox.backend.runtime.setup import builds, environment, installer, marker, requirements
+from deep_learning_toolbox.backend.runtime.setup.environment import BuildRequest, build_environment
+from deep_learning_toolbox.backend.runtime.setup.gpu import Gpu, Graphics
+from deep_learning_toolbox.backend.runtime.setup.marker import EnvironmentState, Marker, managed_environment, read_state
+from deep_learning_toolbox.backend.runtime.setup.source import Source
 
 from .wheel_maker import make_wheel
 
@@ -253,8 +254,8 @@ def test_the_command_line_finds_and_reports(home, tmp_path, by_path):
     shutil.copytree(plugins / "deep_learning_toolbox" / "backend", tmp_path / "clone ä" / "backend")
     for name in ("__init__.py", "metadata.txt"):
         shutil.copy(plugins / "deep_learning_toolbox" / name, tmp_path / "clone ä" / name)
-    script = tmp_path / "clone ä" / "backend" / "runtime" / "setup_command.py"
-    how = [str(script)] if by_path else ["-m", "deep_learning_toolbox.backend.runtime.setup_command"]
+    script = tmp_path / "clone ä" / "backend" / "runtime" / "setup" / "command.py"
+    how = [str(script)] if by_path else ["-m", "deep_learning_toolbox.backend.runtime.setup.command"]
     command = [sys.executable, *how, "find", "--home", str(home)]
     variables = {**os.environ, "PYTHONPATH": str(plugins)}
     done = subprocess.run(command, capture_output=True, text=True, env=variables)

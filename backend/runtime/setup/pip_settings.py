@@ -6,8 +6,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from ..process import installer_environment, start_process
 from .network import Network
-from .process import installer_environment, start_process
 
 _TIMEOUT_SECONDS = 30
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
-from deep_learning_toolbox.backend.runtime import builds, pip_settings, source
-from deep_learning_toolbox.backend.runtime.gpu import Gpu, Graphics
-from deep_learning_toolbox.backend.runtime.network import Network
-from deep_learning_toolbox.backend.runtime.requirements import torch_requirements
-from deep_learning_toolbox.backend.runtime.source import find_source
+from deep_learning_toolbox.backend.runtime.setup import builds, pip_settings, source
+from deep_learning_toolbox.backend.runtime.setup.gpu import Gpu, Graphics
+from deep_learning_toolbox.backend.runtime.setup.network import Network
+from deep_learning_toolbox.backend.runtime.setup.requirements import torch_requirements
+from deep_learning_toolbox.backend.runtime.setup.source import find_source
 
 PASCAL = Graphics((Gpu("GeForce GTX 1080", (6, 1), 8192),), "580.1")
 ADA = Graphics((Gpu("GeForce RTX 4070", (8, 9), 12288),), "580.1")
