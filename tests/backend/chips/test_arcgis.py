@@ -64,7 +64,10 @@ def test_map_lists_image_and_label_with_two_blanks_between(tmp_path):
     run(tmp_path)
     first = (tmp_path / "chips" / "map.txt").read_bytes().splitlines(keepends=True)[0]
     assert first == b"images\\000000000000.tif  labels\\000000000000.tif \n"
-    assert (tmp_path / "chips" / "stats.txt").read_text().startswith("images = 2 *2*16*16\nclasses = 2\n")
+    assert (tmp_path / "chips" / "stats.txt").read_text().startswith(
+        "images = 2 *2*16*16\n\nClass feature statistics:\nfeatures = 2\n"
+        "features per image = [min = 1, mean = 1.00, max = 1]\nclasses = 2\n"
+    )
 
 
 def arcgis_export(path, digits=9, mode="Classified_Tiles", class_value=10):

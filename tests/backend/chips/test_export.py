@@ -185,7 +185,7 @@ def test_cancelled_export_leaves_nothing(tmp_path):
 
 
 def test_faulty_settings_are_told_at_once():
-    with pytest.raises(ToolboxError, match=r"either LABELS or LABEL_RASTER.*TILE_SIZE_X is 3.*STRIDE_Y is 0"):
+    with pytest.raises(ToolboxError, match=r"TILE_SIZE_X is 3.*STRIDE_Y is 0.*either LABELS or LABEL_RASTER"):
         ExportSettings("a.tif", "out", tile_size_x=3, stride_y=0)
 
 
