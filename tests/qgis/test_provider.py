@@ -30,6 +30,8 @@ FROZEN = {
         {
             "INPUT", "LABELS", "LABEL_RASTER", "CLASS_VALUE_FIELD", "CLASS_NAME_FIELD", "BANDS", "CHIP_FORMAT", "METADATA_FORMAT",
             "TILE_SIZE_X", "TILE_SIZE_Y", "STRIDE_X", "STRIDE_Y", "EMPTY_TILES", "BUFFER_RADIUS", "MIN_LABELED_RATIO", "OUTPUT",
+            "MORE_INPUTS", "MASK", "ROTATION_ANGLE", "REFERENCE_SYSTEM", "INPUT2", "INSTANCES", "INSTANCE_FIELD", "BLACKEN",
+            "CROP_MODE", "MIN_OVERLAP_RATIO", "CELL_SIZE", "EXTENT", "APPEND",
         },
         {"OUTPUT", "CHIPS", "CLASSES"},
     ),
@@ -86,7 +88,7 @@ REQUIRED = {
 # Parameters that go to the worker under another name, or are no setting of it.
 RENAMED = {"UNLABELED": "unlabelled", "MEMORY": "memory_mb"}
 RENAMED |= {"SECOND_MAP": "second_raster", "OUTPUT_HTML": "report", "OUTPUT_ERRORS": "errors"}
-NOT_SETTINGS = {"BUFFER_RADIUS", "CHIP_FORMAT", "METADATA_FORMAT"}
+NOT_SETTINGS = {"BUFFER_RADIUS"}
 STAGES = {
     "preparescene": ("imagery.scenes.settings", "SceneSettings"),
     "spectralindices": ("imagery.indices.settings", "IndicesSettings"),
