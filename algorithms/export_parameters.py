@@ -101,8 +101,8 @@ def add_chips(tool: ToolboxAlgorithm) -> None:
         tr(
             "What is written beside each image: classified_tiles = a raster of classes, for pixel classification; pascal_voc and "
             "kitti = boxes; rcnn_masks = a raster of instances per class; labeled_tiles and imagenet = a chip per feature with one "
-            "class; multilabeled_tiles = all classes of a chip; export_tiles = images only; cyclegan = images of two kinds; panoptic = "
-            "classes and instances."
+            "class; multilabeled_tiles = all classes of a chip; export_tiles = images only; cyclegan = images of two kinds; "
+            "panoptic = classes and instances."
         ),
     )
     tool.add(

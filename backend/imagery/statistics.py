@@ -18,6 +18,7 @@ from .band_statistics import BandStatistics
 from .raster import RasterInfo
 
 SAMPLE_SIZE = 200_000
+SPARE_SAMPLE = 50_000  # pixels gathered beyond that before the largest keys are thrown out, which takes some time
 PERCENTILES = (0.5, 99.5)
 SEED = 20_261_124  # any fixed number that data made from a common seed does not share
 
@@ -71,7 +72,8 @@ def summarise(image: NDArray, valid: NDArray[np.bool_], number: int, key_limit: 
         deviations = channel.astype(np.float64)
         mean[band] = deviations.mean()
         deviations -= mean[band]
-        squares[band] = deviations @ deviations
+        # Not the @ of NumPy, whose linear algebra starts threads of its own: many windows are summarised at once.
+        squares[band] = np.einsum("i,i", deviations, deviations)
     keys = np.random.default_rng([SEED, number]).random(count, dtype=np.float32)
     chosen = np.flatnonzero(keys < key_limit)
     sample = pixels[:, chosen].astype(np.float32)
@@ -81,7 +83,7 @@ def summarise(image: NDArray, valid: NDArray[np.bool_], number: int, key_limit: 
 
 
 class StatisticsAccumulator:
-    """Gathers the statistics of a fixed number of bands. Memory: ``SAMPLE_SIZE`` pixels, whatever the raster's size."""
+    """Gathers the statistics of a fixed number of bands. Memory: ``SAMPLE_SIZE`` pixels and a few, whatever the raster's size."""
 
     def __init__(self, bands: int) -> None:
         self.count = 0
@@ -89,14 +91,10 @@ class StatisticsAccumulator:
         self.squares = np.zeros(bands)  # sum of squared deviations from the mean
         self.minimum = np.full(bands, np.inf)
         self.maximum = np.full(bands, -np.inf)
+        self.key_limit = np.inf  # pixels with this key or a larger one cannot enter the sample any more; it only sinks
         self._windows = 0
-        self._keys = np.empty(0, np.float32)
-        self._sample = np.empty((bands, 0), np.float32)
-
-    @property
-    def key_limit(self) -> float:
-        """Pixels with this key or a larger one cannot enter the sample any more; it only sinks."""
-        return float(self._keys.max()) if self._keys.size == SAMPLE_SIZE else np.inf
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = []  # keys (pixels,) and values (bands, pixels)
+        self._gathered = 0
 
     def add(self, image: np.ndarray, valid: np.ndarray) -> None:
         """Adds a window: image (bands, rows, columns) float, valid (rows, columns) bool."""
@@ -134,17 +132,20 @@ class StatisticsAccumulator:
         self._add_to_sample(keys, sample.astype(np.float32))
 
     def _add_to_sample(self, keys: np.ndarray, pixels: np.ndarray) -> None:
-        if self._keys.size == SAMPLE_SIZE:
-            lower = keys < self._keys.max()  # only these can enter: fewer and fewer as the raster goes on
-            keys, pixels = keys[lower], pixels[:, lower]
-            if keys.size == 0:
-                return
-        keys = np.concatenate([self._keys, keys])
-        sample = np.concatenate([self._sample, pixels], axis=1)
+        lower = keys < self.key_limit  # fewer and fewer as the raster goes on
+        self._parts.append((keys[lower], pixels[:, lower]))
+        self._gathered += int(np.count_nonzero(lower))
+        if self._gathered > SAMPLE_SIZE + SPARE_SAMPLE:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Keeps the pixels with the smallest keys."""
+        keys, sample = (np.concatenate(parts, axis=-1) for parts in zip(*self._parts, strict=True))
         if keys.size > SAMPLE_SIZE:
             kept = np.argpartition(keys, SAMPLE_SIZE)[:SAMPLE_SIZE]
             keys, sample = keys[kept], sample[:, kept]
-        self._keys, self._sample = keys, sample
+            self.key_limit = float(keys.max())
+        self._parts, self._gathered = [(keys, sample)], keys.size
 
     def finish(self, info: RasterInfo, bands: list[int]) -> list[BandStatistics]:
         """Statistics per band; ``bands`` are the one-based numbers in ``info`` that the channels were read from.
@@ -154,7 +155,8 @@ class StatisticsAccumulator:
         """
         if self.count == 0:
             raise ValueError("no valid pixel was added")
-        low, high = np.percentile(self._sample.astype(np.float64), PERCENTILES, axis=1)
+        self._trim()
+        low, high = np.percentile(self._parts[0][1].astype(np.float64), PERCENTILES, axis=1)
         std = np.sqrt(self.squares / self.count)
         return [
             BandStatistics(
