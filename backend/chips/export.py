@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rasterio.env import set_gdal_config
+from rasterio.errors import NotGeoreferencedWarning
 
 from ..errors import ToolboxError
 from ..imagery.band_statistics import BandStatistics
@@ -62,7 +64,13 @@ def export_chips(settings: ExportSettings, job_id: str) -> Iterator[Event]:
     """
     set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
     previous = read_previous(settings)
-    with OutputFolder(Path(settings.output), job_id, KNOWN_NAMES, INDEX_NAME) as output, tempfile.TemporaryDirectory() as copies:
+    with (
+        warnings.catch_warnings(),
+        OutputFolder(Path(settings.output), job_id, KNOWN_NAMES, INDEX_NAME) as output,
+        tempfile.TemporaryDirectory() as copies,
+    ):
+        # Labels are burned in pixels, where the identity as transform is right. Here, since threads must not change filters.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         # A full disk may show only here, since GDAL can fail silently: before the previous result is replaced, never after.
         with checked_writing(output.path):
             export = _Export(settings, output, Path(copies), previous)
