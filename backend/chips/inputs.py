@@ -171,8 +171,8 @@ def _block_side(settings: ExportSettings) -> int:
 
 
 def _block_count(raster: RasterInfo, side: int) -> int:
-    """Squares of a label raster's blocks that a raster and chips beyond its edges can have."""
-    return (-(-raster.width // side)) * (-(-raster.height // side) + BLOCK_CHIPS)
+    """Squares of a label raster's blocks that a raster has."""
+    return -(-raster.width // side) * -(-raster.height // side)
 
 
 def _warn_unusable(labels: VectorLabels, what: str) -> Iterator[Event]:
