@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +31,7 @@ from affine import Affine
 from deep_learning_toolbox.backend.chips.export import count_processors, export_chips
 from deep_learning_toolbox.backend.chips.index import ChipIndex
 from deep_learning_toolbox.backend.chips.settings import ExportSettings
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 BANDS, BLOCK, TILE = 6, 512, 256
@@ -102,17 +104,19 @@ def time_bare(folder: Path, windows: list[tuple[int, ...]], with_labels: bool) -
             local.raster = rasterio.open(folder / "scene.tif")
         window = Window(*windows[number])
         transform = TRANSFORM * Affine.translation(window.col_off, window.row_off)
-        images = [("image", local.raster.read(window=window), "YES")]
+        placed = {"crs": crs, "transform": transform, "TFW": "YES"}
+        images: list[tuple[str, np.ndarray, dict[str, Any]]] = [("image", local.raster.read(window=window), placed)]
         if with_labels:
-            images += [("label", empty[0][None], "YES"), ("blocks", empty[1][None], "NO")]
-        for kind, values, world in images:
-            profile = {"driver": "GTiff", "compress": "lzw", "count": len(values), "dtype": values.dtype, "TFW": world}
-            profile |= {"height": TILE, "width": TILE, "crs": crs, "transform": transform}
+            images += [("label", empty[0][None], placed), ("blocks", empty[1][None], {"blockysize": TILE})]
+        for kind, values, options in images:
+            profile = {"driver": "GTiff", "compress": "lzw", "count": len(values), "dtype": values.dtype, **options}
+            profile |= {"height": TILE, "width": TILE}
             with rasterio.open(target / f"{kind}{number:012d}.tif", "w", **profile) as chip:
                 chip.write(values)
 
     start = time.perf_counter(), time.process_time()
-    with ThreadPoolExecutor(count_processors()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(count_processors()) as pool:
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         list(pool.map(work, range(len(windows))))
     return Times(time.perf_counter() - start[0], time.process_time() - start[1])
 

@@ -20,6 +20,7 @@ from .chip import Layer
 
 NAME_DIGITS = 12
 JPEG_QUALITY = 90
+LONGEST_STRIP = 512  # rows
 EXTENSIONS = {names.TIFF: "tif", names.PNG: "png", names.JPEG: "jpg", names.MRF: "mrf"}
 LABEL_EXTENSIONS = {names.TIFF: "tif", names.PNG: "png", names.JPEG: "png", names.MRF: "tif"}
 WORLD_EXTENSIONS = {"tif": "tfw", "png": "pgw", "jpg": "jgw", "mrf": "mrfw"}
@@ -114,9 +115,11 @@ class ChipWriter:
             chip.write(values, 1)
         self._write_world(path, to_grid)
 
-    def write_blocks(self, path: str, to_grid: Affine, blocks: NDArray[np.uint32]) -> None:
-        """Writes block numbers (rows, columns), which only our own training reads, without a world file."""
-        with rasterio.open(self._folder / path, "w", **self._profile(path, to_grid, blocks[None])) as chip:
+    def write_blocks(self, path: str, blocks: NDArray[np.uint32]) -> None:
+        """Writes block numbers (rows, columns), which only our own training reads: without a place on the map, half as long."""
+        rows, columns = blocks.shape
+        shape = {"count": 1, "height": rows, "width": columns, "dtype": blocks.dtype, "blockysize": min(rows, LONGEST_STRIP)}
+        with rasterio.open(self._folder / path, "w", **PROFILES["tif"], **shape) as chip:
             chip.write(blocks, 1)
 
     def write_text(self, path: str, content: str) -> None:

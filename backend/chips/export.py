@@ -69,7 +69,7 @@ def export_chips(settings: ExportSettings, job_id: str) -> Iterator[Event]:
         OutputFolder(Path(settings.output), job_id, KNOWN_NAMES, INDEX_NAME) as output,
         tempfile.TemporaryDirectory() as copies,
     ):
-        # Labels are burned in pixels, where the identity as transform is right. Here, since threads must not change filters.
+        # Labels are burned in pixels, and block numbers lie nowhere on the map. Here, since threads must not change filters.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         # A full disk may show only here, since GDAL can fail silently: before the previous result is replaced, never after.
         with checked_writing(output.path):

@@ -172,6 +172,18 @@ def test_model_types_are_those_of_the_registry(provider, worker_python):
     assert algorithm("trainmodel").parameterDefinition("MODEL_TYPE").options() == listed.split(";")
 
 
+def test_choices_of_the_export_are_those_of_the_backend(provider):
+    from deep_learning_toolbox.backend.chips import names
+
+    for parameter, words in (
+        ("CHIP_FORMAT", names.CHIP_FORMATS),
+        ("METADATA_FORMAT", names.METADATA_FORMATS),
+        ("REFERENCE_SYSTEM", names.REFERENCE_SYSTEMS),
+        ("CROP_MODE", names.CROP_MODES),
+    ):
+        assert tuple(algorithm("exporttrainingdata").parameterDefinition(parameter).options()) == words
+
+
 def test_backbones_in_the_help_are_those_of_the_registry(provider, worker_python):
     code = "from deep_learning_toolbox.backend.models.catalogue import ENCODERS; print(', '.join(ENCODERS))"
     listed = subprocess.run([str(worker_python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -23,5 +23,5 @@ class ClassifiedTiles(MetadataFormat):
     def write(self, chip: Chip, name: str, to_grid: Affine, image: str, writer: ChipWriter) -> LabelFiles:
         label, blocks = writer.label_path("labels", name), f"{BLOCKS}/{name}.tif"
         writer.write_label(label, to_grid, chip.label.astype(self.schema.label_dtype))
-        writer.write_blocks(blocks, to_grid, chip.blocks)
+        writer.write_blocks(blocks, chip.blocks)
         return LabelFiles(label, blocks=blocks)
