@@ -21,7 +21,7 @@ from . import names
 from .formats.base import MetadataFormat
 from .index import ChipIndex
 from .names import EMD, MAP, STATS_JSON, STATS_TXT
-from .tally import Tally
+from .tally import Tally, to_number
 
 CROP_WORDS = {names.FIXED_SIZE: "Fixed_Size", names.BOUNDING_BOX: "Variable_Size"}
 SPACE_WORDS = {names.MAP_SPACE: "MAP_SPACE", names.PIXEL_SPACE: "PIXEL_SPACE"}
@@ -99,7 +99,7 @@ def _stats_text(index: ChipIndex, tally: Tally, class_names: dict[int, str]) -> 
             _spread_line("features", spread),
             f"classes = {len(tally.values)}",
         ]
-    counted = f"{'pixels':^11}" if what == "classes" else f"{'features':>11}"
+    counted = "   pixels  " if what == "classes" else f"{'features':>11}"
     sizes = f"{'min size':>12}{'mean size':>12}{'max size':>12}"
     lines.append(f"{'cls name':<{name_width}}{'cls value':>11}{'images':>11}{counted}{sizes}")
     for value in tally.values:
@@ -135,7 +135,7 @@ def _raster_props(index: ChipIndex, bands: Sequence[BandStatistics]) -> dict[str
 def _stored(band: BandStatistics) -> dict[str, float]:
     """Minimum, maximum, mean and standard deviation of the stored values."""
     low, high, mean = ((value - band.offset) / band.scale for value in (band.minimum, band.maximum, band.mean))
-    return {"Min": min(low, high), "Max": max(low, high), "Mean": mean, "StdDev": band.std / abs(band.scale)}
+    return {"Min": to_number(min(low, high)), "Max": to_number(max(low, high)), "Mean": mean, "StdDev": band.std / abs(band.scale)}
 
 
 def _all_tiles_stats(bands: Sequence[BandStatistics]) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ def _accumulated(index: ChipIndex, tally: Tally, form: MetadataFormat) -> dict[s
         "TileSizeY": height,
         "NumClasses": len(index.classes.classes),
         "NumTiles": len(index.chips),
-        "NumTilesAsDouble": float(len(index.chips)),
+        "NumTilesAsDouble": len(index.chips),
         "NextTileIndex": index.next_number,
         "OutputFeatures": not pixels and index.label_kind != "none",
         "MetaDataMode": names.ESRI_MODES[index.metadata_format],

@@ -7,6 +7,7 @@ GeoTIFF and MRF keep any bands and type. PNG and JPEG hold bytes in one or three
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -91,16 +92,17 @@ class ChipWriter:
         profile = self._profile(path, to_grid, stored)
         if self.nodata is not None:
             profile["nodata"] = self.nodata
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(self._folder / path, "w", **profile) as chip:
+        needs_mask, is_tiff = masked and self.nodata is None, self._extension == "tif"
+        # Not for every chip: to enter an environment takes as long as to write a small file.
+        inside = rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES") if needs_mask and is_tiff else nullcontext()
+        with inside, rasterio.open(self._folder / path, "w", **profile) as chip:
             chip.write(stored)
-            if self._extension == "tif":
-                if masked and self.nodata is None:
-                    chip.write_mask(layer.valid)
+            if needs_mask and is_tiff:
+                chip.write_mask(layer.valid)
+            if is_tiff:
                 self._describe(chip)
         self._write_world(path, to_grid)
-        if masked and self.nodata is None and self._extension != "tif":
-            return self._write_mask(f"{path}.msk", to_grid, layer.valid)
-        return None
+        return self._write_mask(f"{path}.msk", to_grid, layer.valid) if needs_mask and not is_tiff else None
 
     def _describe(self, chip: rasterio.io.DatasetWriter) -> None:
         scales, offsets = ([values[band - 1] for band in self._bands] for values in (self._info.scales, self._info.offsets))

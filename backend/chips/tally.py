@@ -35,7 +35,13 @@ class Spread:
 
     def to_esri(self) -> dict[str, float]:
         """ArcGIS's form."""
-        return {"Min": self.minimum, "Max": self.maximum, "Mean": self.mean, "Sum": self.total, "Count": self.count}
+        figures = {"Min": self.minimum, "Max": self.maximum, "Mean": self.mean, "Sum": self.total, "Count": self.count}
+        return {name: to_number(value) for name, value in figures.items()}
+
+
+def to_number(value: float) -> float:
+    """A whole number as an integer, which is how ArcGIS writes it into JSON."""
+    return int(value) if float(value).is_integer() else value
 
 
 class Tally:
@@ -47,7 +53,7 @@ class Tally:
 
     Attributes:
         images: Chips in which a class occurs.
-        pixels: Labelled pixels of a class per chip in which it occurs.
+        pixels: Labelled pixels of a class per chip, 0 where it does not occur.
         features: Features (blocks) of a class, counted once a chip.
         areas: Area of a feature within a chip, in square map units.
         classes_per_image: Classes per chip.
@@ -69,8 +75,8 @@ class Tally:
         present = set(record.class_pixels) | {value for _, value, _ in record.features}
         for value in present:
             self.images[value] += 1
-        for value, count in record.class_pixels.items():
-            self.pixels[value].add(count)
+        for value in self.values:
+            self.pixels[value].add(record.class_pixels.get(value, 0))
         for _, value, area in record.features:
             self.features[value] += 1
             self.areas[value].add(area)

@@ -26,8 +26,8 @@ def run(tmp_path, values=None, pairs=None, class_values=(1, 2), raster=None, **s
     source = write_raster(tmp_path / "image.tif", image() if values is None else values, **(raster or {}))
     pairs = pairs or [(pixel_box(2, 2, 8, 8), 1), (pixel_box(20, 18, 30, 30), 2)]
     labels = write_labels(tmp_path / "labels.gpkg", pairs)
-    options = {**CHIPS, "classes": classes(*class_values), **settings}
-    events = drive(export_chips(ExportSettings(source, str(tmp_path / "chips"), labels=labels, **options), "test"))
+    options = {**CHIPS, "labels": labels, "classes": classes(*class_values), **settings}
+    events = drive(export_chips(ExportSettings(source, str(tmp_path / "chips"), **options), "test"))
     return ChipFolder.open(tmp_path / "chips"), events
 
 
