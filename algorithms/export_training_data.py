@@ -105,7 +105,8 @@ class ExportTrainingData(BackendAlgorithm):
         settings = self._read_plain(parameters, context)
         faults = find_contradictions({**settings, **{name: self._given(parameters, key) for key, name in LAYERS.items()}})
         if faults:
-            return False, "; ".join(faults).capitalize() + "." if faults[0].startswith("give") else "; ".join(faults) + "."
+            text = "; ".join(faults)
+            return False, f"{text[0].upper() if faults[0].startswith('give') else text[0]}{text[1:]}."
         for name in (self.INPUT, self.INPUT2):
             layer = self.parameterAsRasterLayer(parameters, name, context) if is_given(parameters.get(name)) else None
             if name == self.INPUT:
