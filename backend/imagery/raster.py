@@ -172,11 +172,6 @@ class RasterReader:
         kinds = zip(self._dataset.indexes, self._dataset.colorinterp, strict=True)
         return [band for band, kind in kinds if kind != ColorInterp.alpha]
 
-    @property
-    def is_scaled(self) -> bool:
-        """Whether a stored value differs from the physical one."""
-        return self._is_scaled
-
     def read_raw(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Stored values of a window.
 
