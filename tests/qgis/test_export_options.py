@@ -279,4 +279,4 @@ def test_training_refuses_another_format_by_name(scene, folder):
     chips, _ = export(scene, folder, LABELS=make_labels(), METADATA_FORMAT="pascal_voc")
     told = refusal("trainmodel", INPUT=chips, OUTPUT=folder / "model", BACKBONE="resnet18", WEIGHTS="none", DEVICE="cpu")
     assert "was exported as PASCAL_VOC_rectangles" in told
-    assert "Classified Tiles" in told
+    assert "export again as Classified_Tiles" in told
