@@ -90,6 +90,7 @@ bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in
 	@$(WITH_WORKER) benchmarks/assessment_speed.py
 	@$(WITH_WORKER) benchmarks/indices_speed.py
 	@$(WITH_WORKER) benchmarks/inspection.py
+	@$(WITH_WORKER) benchmarks/export_speed.py
 	@$(HEADLESS) $(PYTHON) benchmarks/qgis_start.py
 
 bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out polygons, three folds, beside a random forest

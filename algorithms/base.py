@@ -25,6 +25,8 @@ from ..backend.errors import BackendMissingError, ToolboxError
 from ..backend.runtime.client import JobCancelled
 from .job import Job
 from .notices import NOTICES
+from .raster_source import RasterSource
+from .values import is_given
 
 Parameters = dict[str, Any]
 MODEL_FILTER = "Models (*.dlpk *.emd)"
@@ -137,6 +139,18 @@ class BackendAlgorithm(ToolboxAlgorithm):
             if isinstance(failure, BackendMissingError):
                 NOTICES.backend_missing.emit()
             raise QgsProcessingException(str(failure)) from failure
+
+    def extent_of(self, parameters: Parameters, name: str, context: QgsProcessingContext, raster: RasterSource) -> list[float] | None:
+        """An extent as xmin, ymin, xmax, ymax in the worker's coordinates of a raster; None for the whole raster."""
+        if not is_given(parameters.get(name)):
+            return None
+        extent = self.parameterAsExtent(parameters, name, context, raster.crs)
+        if extent.isNull():
+            return None
+        low, high = extent.yMinimum(), extent.yMaximum()
+        if not raster.has_georeference:
+            low, high = -high, -low
+        return [extent.xMinimum(), low, extent.xMaximum(), high]
 
     def device_parameter(self) -> QgsProcessingParameterString:
         """The parameter DEVICE, to be added last."""

@@ -22,7 +22,6 @@ from .base import MODEL_FILTER, BackendAlgorithm, Parameters
 from .job import Job
 from .layer_style import style_when_loaded
 from .raster_source import RasterSource
-from .values import is_given
 
 
 class ClassifyPixels(BackendAlgorithm):
@@ -138,7 +137,7 @@ class ClassifyPixels(BackendAlgorithm):
             "model": self.input_path(parameters, self.MODEL, context),
             "output": self.layer_path(parameters, self.OUTPUT, context),
             "confidence": self.layer_path(parameters, self.OUTPUT_CONFIDENCE, context) or None,
-            "extent": self._extent(parameters, context),
+            "extent": self.extent_of(parameters, self.EXTENT, context, self._raster),
             "memory_mb": self.parameterAsInt(parameters, self.MEMORY, context),
             "device": self.parameterAsString(parameters, self.DEVICE, context).strip(),
         }
@@ -147,15 +146,3 @@ class ClassifyPixels(BackendAlgorithm):
         for name in (self.TEST_TIME_AUGMENTATION, self.PREDICT_BACKGROUND):
             settings[name.lower()] = self.parameterAsBoolean(parameters, name, context)
         return settings
-
-    def _extent(self, parameters: Parameters, context: QgsProcessingContext) -> list[float] | None:
-        """The extent as xmin, ymin, xmax, ymax in the worker's coordinates of the raster; None for the whole raster."""
-        if not is_given(parameters.get(self.EXTENT)):
-            return None
-        extent = self.parameterAsExtent(parameters, self.EXTENT, context, self._raster.crs)
-        if extent.isNull():
-            return None
-        low, high = extent.yMinimum(), extent.yMaximum()
-        if not self._raster.has_georeference:
-            low, high = -high, -low
-        return [extent.xMinimum(), low, extent.xMaximum(), high]

@@ -80,7 +80,19 @@ class LabelClasses:
     codes: dict[object, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, features: Iterable[QgsFeature], fields: LabelFields, title: str, style: dict[str, Color]) -> LabelClasses:
+    def single(cls, name: str) -> LabelClasses:
+        """One class 1 for features whose class does not matter."""
+        return cls(LabelFields(None, None), [{"value": 1, "name": name, "color": None}])
+
+    @classmethod
+    def read(
+        cls,
+        features: Iterable[QgsFeature],
+        fields: LabelFields,
+        title: str,
+        style: dict[str, Color],
+        known: dict[str, int] | None = None,
+    ) -> LabelClasses:
         """Makes the class list.
 
         Args:
@@ -88,6 +100,7 @@ class LabelClasses:
             fields: From `LabelFields.find`.
             title: Name of the single class of a layer without class field.
             style: Colours by class, from `renderer_colors`.
+            known: Class values by name that texts keep, of an export that is added to.
 
         Raises:
             ToolboxError: There are no features, none has a class, or a value is not allowed.
@@ -103,7 +116,7 @@ class LabelClasses:
             raise ToolboxError("The label layer is empty; draw labels first, or choose another layer.")
         if not first:
             raise ToolboxError(f"No feature of the labels has a class: the field “{fields.value}” is empty everywhere; fill it.")
-        codes = _codes(list(first)) if fields.value else {1: 1}
+        codes = _codes(list(first), known or {}) if fields.value else {1: 1}
         entries = {}
         for key, value in sorted(codes.items(), key=lambda item: item[1]):
             name = _text(first[key][fields.name]) if fields.name else ""
@@ -162,8 +175,8 @@ def _key(value: Any) -> Key:
     return _text(value) or None
 
 
-def _codes(keys: list[object]) -> dict[object, int]:
-    """Class value of each key: the number itself, or the place in the alphabet for texts.
+def _codes(keys: list[object], known: dict[str, int]) -> dict[object, int]:
+    """Class value of each key: the number itself; for texts the known value, else the next numbers in alphabetical order.
 
     Raises:
         ToolboxError: A number out of range, or more classes than there are class values.
@@ -171,9 +184,10 @@ def _codes(keys: list[object]) -> dict[object, int]:
     try:
         codes = {key: int(str(key)) for key in keys}
     except ValueError:
-        texts = sorted(keys, key=lambda key: (str(key).casefold(), str(key)))
-        codes = {key: place for place, key in enumerate(texts, start=1)}
-        if len(codes) > LARGEST_VALUE:
+        texts = sorted((key for key in keys if str(key) not in known), key=lambda key: (str(key).casefold(), str(key)))
+        codes = {key: known[str(key)] for key in keys if str(key) in known}
+        codes.update({key: place for place, key in enumerate(texts, start=max(known.values(), default=0) + 1)})
+        if max(codes.values()) > LARGEST_VALUE:
             raise ToolboxError(
                 f"The labels have {len(codes):,} different classes, more than the {LARGEST_VALUE:,} that there may be; "
                 "choose another CLASS_VALUE_FIELD."

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes vector labels, whatever their provider, into the one form that the worker knows.
 
-That is a GeoPackage with the layer ``labels``: coordinates of the raster, fields ``value`` and ``name``, the features in the order
-of their ids, without those whose bounding box lies outside the raster. Geometries are passed on as they are, valid or not.
+That is a GeoPackage with the layer ``labels``: coordinates of the raster, fields ``value``, ``name`` and ``block`` (the number by
+which a feature is known in several rasters), the features in the order of their ids, without those whose bounding box lies outside
+the raster. Geometries are passed on as they are, valid or not. Mask polygons and instances are further layers of the same form.
 """
 
 from __future__ import annotations
@@ -67,12 +68,12 @@ class LabelSource:
         whole = QgsVectorLayerFeatureSource(layer) if layer is not None else None
         return cls(selected, whole, fields, renderer_colors(layer, fields))
 
-    def read_classes(self) -> LabelClasses:
-        """The class list of the whole layer; raises ToolboxError, see `LabelClasses.read`."""
+    def read_classes(self, known: dict[str, int] | None = None) -> LabelClasses:
+        """The class list of the whole layer; for ``known`` and the ToolboxError that it raises see `LabelClasses.read`."""
         request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
         request.setSubsetOfAttributes(self.fields.all, self.selected.fields())
         source = self.selected if self.whole is None else self.whole
-        return LabelClasses.read(source.getFeatures(request), self.fields, self.selected.sourceName(), self.style)
+        return LabelClasses.read(source.getFeatures(request), self.fields, self.selected.sourceName(), self.style, known)
 
 
 @dataclass
@@ -93,49 +94,68 @@ class LabelWriter:
     feedback: QgsProcessingFeedback
     check_cancelled: Callable[[], None]
 
-    def write(self, labels: LabelSource, classes: LabelClasses, path: Path) -> int:
-        """Writes the GeoPackage and returns the number of its features.
+    def write(
+        self,
+        labels: LabelSource,
+        classes: LabelClasses,
+        path: Path,
+        layer: str = LAYER,
+        what: str = "label",
+        may_miss: bool = False,
+    ) -> int:
+        """Writes a layer of the GeoPackage, which is made if need be, and returns the number of its features.
+
+        Args:
+            labels: The features.
+            classes: Their classes.
+            path: The GeoPackage.
+            layer: Name of the layer.
+            what: What a feature is, for messages.
+            may_miss: Take it that no feature meets this raster, as one of several.
 
         Raises:
             ToolboxError: No feature is selected, none meets the raster, or the file cannot be written.
         """
         if labels.selected.featureCount() == 0:
-            raise ToolboxError("The label layer is empty or nothing of it is selected; draw labels or change the selection.")
+            raise ToolboxError(f"The {what} layer is empty or nothing of it is selected; draw {what}s or change the selection.")
         fields = QgsFields()
         # The unscoped names are the only ones that Qt 5 and QGIS's bridge to Qt 6, which has no QVariant.Type, share.
         fields.append(QgsField("value", QVariant.Int))
         fields.append(QgsField("name", QVariant.String))
+        fields.append(QgsField("block", QVariant.Int))
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = "GPKG"
-        options.layerName = LAYER
+        options.layerName = layer
+        if path.exists():
+            options.actionOnExistingFile = QgsVectorFileWriter.ActionOnExistingFile.CreateOrOverwriteLayer
         writer = QgsVectorFileWriter.create(str(path), fields, QgsWkbTypes.Type.Unknown, self.raster.crs, self.context, options)
         if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
             raise ToolboxError(f"The labels cannot be written to {path}: {writer.errorMessage()}.")
         names = {entry["value"]: entry["name"] for entry in classes.entries}
         written = 0
-        for value, geometry in self._labels(labels, classes):
+        for block, value, geometry in self._labels(labels, classes, what):
             feature = QgsFeature(fields)
-            feature.setAttributes([value, names[value]])
+            feature.setAttributes([value, names[value], block])
             feature.setGeometry(geometry)
             if not writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert):
                 raise ToolboxError(f"The labels cannot be written to {path}: {writer.errorMessage()}.")
             written += 1
         del writer  # closes the file
-        if written == 0:
+        if written == 0 and not may_miss:
             raise ToolboxError(
-                f"No label meets the raster “{self.raster.name}”; check that both lie in the same place, that their coordinate "
+                f"No {what} meets the raster “{self.raster.name}”; check that both lie in the same place, that their coordinate "
                 "systems are set correctly, and that the right features are selected."
             )
         return written
 
-    def _labels(self, labels: LabelSource, classes: LabelClasses) -> Iterator[tuple[int, QgsGeometry]]:
-        """Class value and geometry, in the raster's coordinates, of each feature that meets the raster, by feature id."""
-        transform = self._transform(labels.selected)
+    def _labels(self, labels: LabelSource, classes: LabelClasses, what: str) -> Iterator[tuple[int, int, QgsGeometry]]:
+        """Number in the layer, class value, and geometry in the raster's coordinates of each feature that meets the raster, by id."""
+        transform = self._transform(labels.selected, what)
         request = QgsFeatureRequest().setSubsetOfAttributes(labels.fields.all, labels.selected.fields())
         request.addOrderBy("$id")
         without_class = without_place = 0
         flags = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
-        for feature in labels.selected.getFeatures(request, flags):
+        for block, feature in enumerate(labels.selected.getFeatures(request, flags), start=1):
             self.check_cancelled()
             value = classes.value_of(feature)
             geometry = self._project(feature.geometry(), transform)
@@ -144,18 +164,18 @@ class LabelWriter:
             elif geometry is None:
                 without_place += 1
             elif geometry.boundingBox().intersects(self.raster.extent):
-                yield value, self._place(geometry)
+                yield block, value, self._place(geometry)
         if without_class:
-            self.feedback.pushWarning(f"{without_class} labels without a class (“{labels.fields.value}” is empty) are left out.")
+            self.feedback.pushWarning(f"{without_class} {what}s without a class (“{labels.fields.value}” is empty) are left out.")
         if without_place:
-            self.feedback.pushWarning(f"{without_place} labels without a usable geometry are left out.")
+            self.feedback.pushWarning(f"{without_place} {what}s without a usable geometry are left out.")
 
-    def _transform(self, labels: QgsProcessingFeatureSource) -> QgsCoordinateTransform:
+    def _transform(self, labels: QgsProcessingFeatureSource, what: str) -> QgsCoordinateTransform:
         """From the labels' to the raster's coordinates; does nothing, with a warning, when either has no coordinate system."""
-        for what, crs in (("raster", self.raster.crs), ("label layer", labels.sourceCrs())):
+        for name, crs in (("raster", self.raster.crs), (f"{what} layer", labels.sourceCrs())):
             if not crs.isValid():
                 self.feedback.pushWarning(
-                    f"The {what} has no coordinate system: the labels are taken to lie in the coordinates of the raster."
+                    f"The {name} has no coordinate system: the {what}s are taken to lie in the coordinates of the raster."
                 )
         return QgsCoordinateTransform(labels.sourceCrs(), self.raster.crs, self.context)
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from osgeo import gdal
-from qgis.core import QgsCoordinateReferenceSystem, QgsProviderRegistry, QgsRasterLayer, QgsRectangle
+from qgis.core import Qgis, QgsCoordinateReferenceSystem, QgsProviderRegistry, QgsRaster, QgsRasterLayer, QgsRectangle
 
 from ..backend.errors import ToolboxError
 
@@ -41,6 +41,17 @@ class RasterSource:
             raise ToolboxError(f"{parameter} is not a raster that QGIS can read; choose another one.")
         source = gdal_source(layer, parameter)
         return cls(source, layer.crs(), layer.extent(), _has_georeference(source, parameter), layer.name())
+
+
+    @staticmethod
+    def describe_bands(layer: QgsRasterLayer, bands: list[int]) -> tuple[int, list[str]]:
+        """Number of bands to use (all without a choice), and their types in numpy's words, as far as they are whole numbers."""
+        provider = layer.dataProvider()
+        chosen = bands or list(range(1, layer.bandCount() + 1))
+        if not bands and provider.colorInterpretation(layer.bandCount()) == QgsRaster.ColorInterpretation.AlphaBand:
+            chosen.pop()  # says what is valid and is not imagery
+        types = {Qgis.DataType.Byte: "uint8", Qgis.DataType.UInt16: "uint16", Qgis.DataType.Int16: "int16"}
+        return len(chosen), [types.get(provider.sourceDataType(band), "32 or 64 bits") for band in chosen]
 
 
 def gdal_source(layer: QgsRasterLayer, parameter: str) -> str:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Counts what an export writes, for ArcGIS's statistics and for the user's log."""
+"""Figures of an export: of the chips, from their records, for ArcGIS's statistics; of the ground, for the user's log."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-VALUE_BITS = 16  # a class value and a block number share one integer
-VALUE_MASK = (1 << VALUE_BITS) - 1
+from .index import ChipRecord
 
 
 @dataclass
@@ -35,66 +35,84 @@ class Spread:
 
     def to_esri(self) -> dict[str, float]:
         """ArcGIS's form."""
-        return {"Min": self.minimum, "Max": self.maximum, "Mean": self.mean, "Sum": self.total, "Count": self.count}
+        figures = {"Min": self.minimum, "Max": self.maximum, "Mean": self.mean, "Sum": self.total, "Count": self.count}
+        return {name: to_number(value) for name, value in figures.items()}
+
+
+def to_number(value: float) -> float:
+    """A whole number as an integer, which is how ArcGIS writes it into JSON."""
+    return int(value) if float(value).is_integer() else value
 
 
 class Tally:
-    """Figures of all chips written, per class in the order of ``values``.
+    """Figures of chips, per class in the order of ``values``.
+
+    Args:
+        values: Class values.
+        records: The chips.
 
     Attributes:
         images: Chips in which a class occurs.
-        pixels: Labelled pixels of a class per chip in which it occurs.
+        pixels: Labelled pixels of a class per chip, 0 where it does not occur.
         features: Features (blocks) of a class, counted once a chip.
         areas: Area of a feature within a chip, in square map units.
         classes_per_image: Classes per chip.
         features_per_image: Features per chip.
-        labelled: Pixels of a class on valid pixels, each pixel of the raster counted once.
-        lost: The same on nodata.
     """
 
-    def __init__(self, values: tuple[int, ...], cell_area: float) -> None:
+    def __init__(self, values: tuple[int, ...], records: Iterable[ChipRecord]) -> None:
         self.values = values
-        self.cell_area = cell_area
         self.images = dict.fromkeys(values, 0)
         self.pixels = {value: Spread() for value in values}
         self.features = dict.fromkeys(values, 0)
         self.areas = {value: Spread() for value in values}
         self.classes_per_image = Spread()
         self.features_per_image = Spread()
+        for record in records:
+            self._add(record)
+
+    def _add(self, record: ChipRecord) -> None:
+        present = set(record.class_pixels) | {value for _, value, _ in record.features}
+        for value in present:
+            self.images[value] += 1
+        for value in self.values:
+            self.pixels[value].add(record.class_pixels.get(value, 0))
+        for _, value, area in record.features:
+            self.features[value] += 1
+            self.areas[value].add(area)
+        self.classes_per_image.add(len(present))
+        self.features_per_image.add(len(record.features))
+
+
+class Ground:
+    """Labelled pixels of rasters, each pixel counted once however many chips show it.
+
+    Attributes:
+        labelled: Pixels of a class on valid pixels.
+        lost: The same on nodata.
+    """
+
+    def __init__(self, values: tuple[int, ...]) -> None:
         self.labelled = dict.fromkeys(values, 0)
         self.lost = dict.fromkeys(values, 0)
 
-    def add_chip(self, label: NDArray[np.uint16], blocks: NDArray[np.uint32]) -> dict[int, int]:
-        """Counts a chip and returns its labelled pixels by class value."""
-        known = label > 0
-        pairs = _count_runs(blocks[known].astype(np.int64) << VALUE_BITS | label[known])
-        class_pixels: dict[int, int] = {}
-        for pair, count in pairs.items():
-            value = pair & VALUE_MASK
-            class_pixels[value] = class_pixels.get(value, 0) + count
-            self.features[value] += 1
-            self.areas[value].add(count * self.cell_area)
-        for value, count in class_pixels.items():
-            self.images[value] += 1
-            self.pixels[value].add(count)
-        self.classes_per_image.add(len(class_pixels))
-        self.features_per_image.add(len(pairs))
-        return class_pixels
-
-    def add_ground(self, label: NDArray[np.uint16], valid: NDArray[np.bool_]) -> None:
-        """Counts labels of a part of the raster that no other call covers."""
-        for target, where in ((self.labelled, valid), (self.lost, ~valid)):
-            counts = np.bincount(label[where])
-            for value in np.flatnonzero(counts).tolist():
-                if value:
-                    target[value] += int(counts[value])
+    def add(self, counts: tuple[dict[int, int], dict[int, int]]) -> None:
+        """Adds what `count_ground` found."""
+        for target, found in zip((self.labelled, self.lost), counts, strict=True):
+            for value, count in found.items():
+                target[value] += count
 
 
-def _count_runs(keys: NDArray[np.int64]) -> dict[int, int]:
-    """How often each key occurs. Sorts the runs of equal keys, of which labels have few, instead of all pixels."""
-    if keys.size == 0:
+def count_ground(label: NDArray[np.uint16], valid: NDArray[np.bool_]) -> tuple[dict[int, int], dict[int, int]]:
+    """Pixels by class value, on valid pixels and on nodata, of a part of the raster that no other call covers."""
+    if valid.all():
+        return count_values(label), {}
+    return count_values(label[valid]), count_values(label[~valid])
+
+
+def count_values(label: NDArray[np.uint16]) -> dict[int, int]:
+    """Pixels by class value, without the unlabelled."""
+    if not label.any():
         return {}
-    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
-    found, place = np.unique(keys[starts], return_inverse=True)
-    counts = np.bincount(place, weights=np.diff(starts, append=keys.size))
-    return dict(zip(found.tolist(), counts.astype(np.int64).tolist(), strict=True))
+    counts = np.bincount(label.ravel())
+    return {value: int(counts[value]) for value in np.flatnonzero(counts).tolist() if value}

@@ -8,43 +8,13 @@ network sees. The statistics are frozen into the model, so the same pixel gives 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
+from .band_statistics import BandStatistics as BandStatistics
+
 # A constant band has no spread to divide by; this leaves it at 0 instead of NaN.
 SMALLEST_STD = 1e-6
-
-
-@dataclass(frozen=True)
-class BandStatistics:
-    """One band of the training imagery: who it is and how its valid pixels are distributed.
-
-    Attributes:
-        name: Name of the band, by which a model finds it in a raster.
-        minimum: Smallest value, after scale and offset, as are all figures here.
-        maximum: Largest value.
-        mean: Mean.
-        std: Standard deviation (population).
-        low: 0.5 percentile.
-        high: 99.5 percentile.
-        count: Number of valid pixels.
-        wavelength: Centre wavelength in micrometres, None when unknown.
-        scale: Factor from stored to physical value.
-        offset: Added after the factor.
-    """
-
-    name: str
-    minimum: float
-    maximum: float
-    mean: float
-    std: float
-    low: float
-    high: float
-    count: int
-    wavelength: float | None = None
-    scale: float = 1.0
-    offset: float = 0.0
 
 
 def normalise(image: torch.Tensor, valid: torch.Tensor, statistics: Sequence[BandStatistics]) -> torch.Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import math
 
-from rasterio.windows import Window
 from torch import nn
 
 from ..errors import ToolboxError
+from ..imagery.extent import choose_window
 from ..imagery.raster import RasterInfo, RasterReader
 from ..models.catalogue import is_convolutional
 from ..models.definition import BACKGROUND, ModelDescription
@@ -23,8 +23,6 @@ TILE_STEP = 32
 SMALLEST_AUTOMATIC_TILE, LARGEST_AUTOMATIC_TILE = 256, 512
 SMALLEST_OVERLAP = 16
 BACKGROUND_COLOR = (225, 225, 225)
-# An edge of an extent that lies on the grid, but for rounding, must not take in the next row; in pixels.
-GRID_TOLERANCE = 1e-3
 
 
 def choose_tile(settings: ClassifySettings, model: ModelDescription, longest_side: int) -> tuple[int, int]:
@@ -50,20 +48,6 @@ def choose_tile(settings: ClassifySettings, model: ModelDescription, longest_sid
     if overlap > tile // 2:
         raise ToolboxError(f"OVERLAP is {overlap}, but at most half of the tile, {tile // 2} pixels, is possible.")
     return tile, overlap
-
-
-def choose_window(raster: RasterInfo, extent: tuple[float, float, float, float] | None) -> Window:
-    """The pixels that an extent touches, cut to the raster; raises ToolboxError when there are none."""
-    if extent is None:
-        return Window(0, 0, raster.width, raster.height)
-    inverse = ~raster.transform
-    corners = [inverse * (x, y) for x in extent[::2] for y in extent[1::2]]
-    left, top = (max(math.floor(min(corner[axis] for corner in corners) + GRID_TOLERANCE), 0) for axis in (0, 1))
-    right = min(math.ceil(max(corner[0] for corner in corners) - GRID_TOLERANCE), raster.width)
-    bottom = min(math.ceil(max(corner[1] for corner in corners) - GRID_TOLERANCE), raster.height)
-    if left >= right or top >= bottom:
-        raise ToolboxError("EXTENT lies outside the raster; choose an extent that meets it.")
-    return Window(left, top, right - left, bottom - top)
 
 
 def build_legend(model: ModelDescription) -> list[LegendEntry]:

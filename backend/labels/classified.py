@@ -42,6 +42,7 @@ class RasterLabels:
         source: The class raster.
         info: The image whose grid is wanted.
         block_side: Side of a block in pixels of the image.
+        first_block: Added to the blocks' numbers.
 
     Raises:
         ToolboxError: Unreadable, more than one band, or without CRS on another grid.
@@ -49,9 +50,10 @@ class RasterLabels:
 
     kind = "raster"
 
-    def __init__(self, source: str, info: RasterInfo, block_side: int) -> None:
+    def __init__(self, source: str, info: RasterInfo, block_side: int, first_block: int = 0) -> None:
         self._source = source
         self._block_side = block_side
+        self._first_block = first_block
         self._blocks_across = -(-info.width // block_side)
         self._dataset = open_raster(source)
         self._warped: rasterio.DatasetReader | WarpedVRT = self._dataset
@@ -127,7 +129,7 @@ class RasterLabels:
             labels[:rows, :columns] = self._read(self._warped, inside)
         row = (int(window.row_off) + np.arange(shape[0])) // self._block_side
         column = (int(window.col_off) + np.arange(shape[1])) // self._block_side
-        blocks = (row[:, None] * self._blocks_across + column[None, :] + 1).astype(np.uint32)
+        blocks = (row[:, None] * self._blocks_across + column[None, :] + 1 + self._first_block).astype(np.uint32)
         return labels, np.where(labels > 0, blocks, np.uint32(0))
 
     def find_values(self) -> Iterator[set[int]]:
@@ -141,16 +143,33 @@ class RasterLabels:
         for _, window in self._dataset.block_windows(1):
             yield set(np.flatnonzero(np.bincount(self._read(self._dataset, window).ravel())).tolist()) - {UNLABELLED}
 
-    def build_schema(self, values: Iterable[int]) -> ClassSchema:
-        """Classes of these values, with names and colours as far as the raster tells them; raises ToolboxError without values."""
+    def build_schema(self, values: Iterable[int], legend: Iterable[dict[str, Any]] = ()) -> ClassSchema:
+        """Classes of these values.
+
+        Args:
+            values: The class values.
+            legend: ``value``, ``name``, ``color`` that somebody knows; what they lack is taken from the raster's own tables.
+
+        Raises:
+            ToolboxError: No values.
+        """
         values = sorted(values)
         if not values:
             raise ToolboxError(f"The label raster {self._source} holds no class: every pixel is nodata or 0.")
-        return name_classes(self._dataset, self._source, values)
+        return name_classes(self._dataset, self._source, values, legend)
 
 
-def name_classes(dataset: rasterio.DatasetReader, source: str, values: Iterable[int]) -> ClassSchema:
-    """The classes of some values of an open class raster, with names and colours as far as it and its sidecar tell them."""
+def name_classes(
+    dataset: rasterio.DatasetReader, source: str, values: Iterable[int], known: Iterable[dict[str, Any]] = ()
+) -> ClassSchema:
+    """The classes of some values of an open class raster.
+
+    Args:
+        dataset: The class raster.
+        source: Its source, beside which the sidecar lies.
+        values: The class values.
+        known: ``value``, ``name``, ``color`` that somebody knows; what they lack is told by the raster and its sidecar.
+    """
     legend: dict[int, dict[str, Any]] = {}
     try:
         for value, color in dataset.colormap(1).items():
@@ -161,7 +180,9 @@ def name_classes(dataset: rasterio.DatasetReader, source: str, values: Iterable[
     if sidecar.is_file() and sidecar.stat().st_size <= MOST_SIDECAR_BYTES:
         for value, entry in read_sidecar(sidecar.read_bytes()).items():
             legend.setdefault(value, {}).update(entry)
-    return ClassSchema.from_dicts([{"value": value, **legend.get(value, {})} for value in values])
+    for entry in known:
+        legend.setdefault(entry["value"], {}).update({key: content for key, content in entry.items() if content})
+    return ClassSchema.from_dicts([{**legend.get(value, {}), "value": value} for value in values])
 
 
 def _corner_shift(transform: Affine, info: RasterInfo) -> float:

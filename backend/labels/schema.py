@@ -89,6 +89,24 @@ class ClassSchema:
         """The smallest type for label chips and class rasters: uint8 up to value 254, else uint16."""
         return "uint8" if max(self.values, default=0) <= 254 else "uint16"
 
+    def with_unique_names(self) -> tuple[ClassSchema, list[str]]:
+        """The classes with every name once, and a sentence for each that was changed.
+
+        A name is what people, and formats with a folder per class, know a class by; the later class of two gets its value behind it.
+        """
+        taken: dict[str, int] = {}
+        classes, told = [], []
+        for entry in self.classes:
+            if entry.name in taken:
+                other = f"{entry.name} ({entry.value})"
+                told.append(
+                    f"Classes {taken[entry.name]} and {entry.value} are both named “{entry.name}”; the latter is called “{other}”."
+                )
+                entry = ClassDefinition(entry.value, other, entry.color)
+            taken[entry.name] = entry.value
+            classes.append(entry)
+        return ClassSchema(tuple(classes)), told
+
     def name_of(self, value: int) -> str:
         """Name of a class value."""
         return next(entry.name for entry in self.classes if entry.value == value)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ..chips.folder import ChipArrays, ChipFolder
 from ..chips.index import ChipRecord
+from ..chips.names import CLASSIFIED_TILES
 from ..errors import ToolboxError
 from ..imagery.normalise import normalise
 from ..labels.schema import UNLABELLED
@@ -86,6 +87,8 @@ class ChipStore:
 
     def __init__(self, paths: Sequence[Path], unlabelled: str, split: str) -> None:
         self.folders = [ChipFolder.open(path) for path in paths]
+        for folder in self.folders:
+            _check_format(folder)
         names = [path.name for path in paths]
         self.bands, self._positions = join_bands(names, [folder.bands for folder in self.folders])
         self.classes = join_classes(names, [folder.classes for folder in self.folders])
@@ -244,3 +247,13 @@ def number_squares(transform: Affine, shape: tuple[int, int]) -> NDArray[np.int6
     row = np.floor(-y / (SQUARE_CHIPS * height) + EDGE).astype(np.int64)
     column = np.floor(x / (SQUARE_CHIPS * width) + EDGE).astype(np.int64)
     return row * SQUARE_STEP + column
+
+
+def _check_format(folder: ChipFolder) -> None:
+    """Raises ToolboxError for chips that were exported for another kind of network."""
+    form = folder.index.metadata_format
+    if form != CLASSIFIED_TILES:
+        raise ToolboxError(
+            f"{folder.path} was exported as {form}, which has no class for each pixel; this tool trains on Classified Tiles, so "
+            "export again with METADATA_FORMAT=classified_tiles."
+        )

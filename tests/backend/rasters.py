@@ -32,7 +32,7 @@ def pixel_box(left, top, right, bottom, transform=NORTH_UP):
     return shapely.box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
 
-def write_labels(path, pairs, crs=UTM):
+def write_labels(path, pairs, crs=UTM, layer="labels"):
     """Writes (geometry, class value) pairs in the form that the algorithm hands to the worker; returns the path as text."""
     geometries, values = zip(*pairs, strict=True)
     pyogrio.raw.write(
@@ -42,7 +42,7 @@ def write_labels(path, pairs, crs=UTM):
         fields=["value", "name"],
         geometry_type="Unknown",
         crs=crs,
-        layer="labels",
+        layer=layer,
         driver="GPKG",
     )
     return str(path)

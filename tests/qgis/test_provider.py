@@ -30,6 +30,8 @@ FROZEN = {
         {
             "INPUT", "LABELS", "LABEL_RASTER", "CLASS_VALUE_FIELD", "CLASS_NAME_FIELD", "BANDS", "CHIP_FORMAT", "METADATA_FORMAT",
             "TILE_SIZE_X", "TILE_SIZE_Y", "STRIDE_X", "STRIDE_Y", "EMPTY_TILES", "BUFFER_RADIUS", "MIN_LABELED_RATIO", "OUTPUT",
+            "MORE_INPUTS", "MASK", "ROTATION_ANGLE", "REFERENCE_SYSTEM", "INPUT2", "INSTANCES", "INSTANCE_FIELD", "BLACKEN",
+            "CROP_MODE", "MIN_OVERLAP_RATIO", "CELL_SIZE", "EXTENT", "APPEND",
         },
         {"OUTPUT", "CHIPS", "CLASSES"},
     ),
@@ -86,7 +88,7 @@ REQUIRED = {
 # Parameters that go to the worker under another name, or are no setting of it.
 RENAMED = {"UNLABELED": "unlabelled", "MEMORY": "memory_mb"}
 RENAMED |= {"SECOND_MAP": "second_raster", "OUTPUT_HTML": "report", "OUTPUT_ERRORS": "errors"}
-NOT_SETTINGS = {"BUFFER_RADIUS", "CHIP_FORMAT", "METADATA_FORMAT"}
+NOT_SETTINGS = {"BUFFER_RADIUS"}
 STAGES = {
     "preparescene": ("imagery.scenes.settings", "SceneSettings"),
     "spectralindices": ("imagery.indices.settings", "IndicesSettings"),
@@ -168,6 +170,18 @@ def test_model_types_are_those_of_the_registry(provider, worker_python):
     code = "from deep_learning_toolbox.backend.models.catalogue import ARCHITECTURES; print(';'.join(ARCHITECTURES))"
     listed = subprocess.run([str(worker_python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert algorithm("trainmodel").parameterDefinition("MODEL_TYPE").options() == listed.split(";")
+
+
+def test_choices_of_the_export_are_those_of_the_backend(provider):
+    from deep_learning_toolbox.backend.chips import names
+
+    for parameter, words in (
+        ("CHIP_FORMAT", names.CHIP_FORMATS),
+        ("METADATA_FORMAT", names.METADATA_FORMATS),
+        ("REFERENCE_SYSTEM", names.REFERENCE_SYSTEMS),
+        ("CROP_MODE", names.CROP_MODES),
+    ):
+        assert tuple(algorithm("exporttrainingdata").parameterDefinition(parameter).options()) == words
 
 
 def test_backbones_in_the_help_are_those_of_the_registry(provider, worker_python):

@@ -64,7 +64,29 @@ def test_map_lists_image_and_label_with_two_blanks_between(tmp_path):
     run(tmp_path)
     first = (tmp_path / "chips" / "map.txt").read_bytes().splitlines(keepends=True)[0]
     assert first == b"images\\000000000000.tif  labels\\000000000000.tif \n"
-    assert (tmp_path / "chips" / "stats.txt").read_text().startswith("images = 2 *2*16*16\nclasses = 2\n")
+    assert (tmp_path / "chips" / "stats.txt").read_text().startswith(
+        "images = 2 *2*16*16\n\nClass feature statistics:\nfeatures = 2\n"
+        "features per image = [min = 1, mean = 1.00, max = 1]\nclasses = 2\n"
+    )
+
+
+def test_statistics_of_a_class_raster_count_pixels_also_where_a_class_is_not(tmp_path):
+    """As in a real export of two classes, whose rarer one has minimum 0 and the count of all chips."""
+    label = np.ones((40, 48), np.uint8)
+    label[:16, :5] = 2
+    run(tmp_path, labels=None, label_raster=write_raster(tmp_path / "classes.tif", label), classes=[])
+    stats = json.loads((tmp_path / "chips" / "esri_accumulated_stats.json").read_text())
+    pixels = stats["ClassPixelStats"]
+    assert list(pixels) == [
+        "NumClasses", "NumImagesTotal", "NumImagesPerClass", "NumPixelsPerClass", "NumClassesPerImage", "PixelsPerClass",
+    ]  # fmt: skip
+    assert (stats["OutputFeatures"], pixels["NumImagesPerClass"], pixels["NumPixelsPerClass"]) == (False, [9, 1], [1840, 80])
+    assert pixels["PixelsPerClass"][1] == {"Min": 0, "Max": 80, "Mean": 80 / 9, "Sum": 80, "Count": 9}
+    assert all(isinstance(pixels["PixelsPerClass"][0][name], int) for name in ("Min", "Max", "Sum", "Count"))
+    lines = (tmp_path / "chips" / "stats.txt").read_text().splitlines()
+    assert lines[:3] == ["images = 9 *2*16*16", "classes = 2", "classes per image = [min = 1, mean = 1.11, max = 2]"]
+    assert lines[3] == "cls name              cls value     images   pixels      min size   mean size    max size"
+    assert lines[5] == "2                             2          1         80        0.00        8.89       80.00"
 
 
 def arcgis_export(path, digits=9, mode="Classified_Tiles", class_value=10):

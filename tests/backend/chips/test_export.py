@@ -26,8 +26,8 @@ def run(tmp_path, values=None, pairs=None, class_values=(1, 2), raster=None, **s
     source = write_raster(tmp_path / "image.tif", image() if values is None else values, **(raster or {}))
     pairs = pairs or [(pixel_box(2, 2, 8, 8), 1), (pixel_box(20, 18, 30, 30), 2)]
     labels = write_labels(tmp_path / "labels.gpkg", pairs)
-    options = {**CHIPS, "classes": classes(*class_values), **settings}
-    events = drive(export_chips(ExportSettings(source, str(tmp_path / "chips"), labels=labels, **options), "test"))
+    options = {**CHIPS, "labels": labels, "classes": classes(*class_values), **settings}
+    events = drive(export_chips(ExportSettings(source, str(tmp_path / "chips"), **options), "test"))
     return ChipFolder.open(tmp_path / "chips"), events
 
 
@@ -185,7 +185,7 @@ def test_cancelled_export_leaves_nothing(tmp_path):
 
 
 def test_faulty_settings_are_told_at_once():
-    with pytest.raises(ToolboxError, match=r"either LABELS or LABEL_RASTER.*TILE_SIZE_X is 3.*STRIDE_Y is 0"):
+    with pytest.raises(ToolboxError, match=r"TILE_SIZE_X is 3.*STRIDE_Y is 0.*either LABELS or LABEL_RASTER"):
         ExportSettings("a.tif", "out", tile_size_x=3, stride_y=0)
 
 
