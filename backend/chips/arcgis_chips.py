@@ -17,7 +17,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
+from ..imagery.band_statistics import BandStatistics
 from ..imagery.raster import RasterInfo, RasterReader, describe
 from ..imagery.statistics import StatisticsAccumulator
 from .arcgis_folder import CLASSIFIED_TILES, EMD, PANOPTIC, RCNN_MASKS, ArcgisMetadata, list_chips

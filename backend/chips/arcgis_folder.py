@@ -18,15 +18,19 @@ from typing import Any
 
 from ..errors import ToolboxError
 from ..labels.schema import ClassDefinition, ClassSchema
+from . import names
 from .map_file import MAP, SECOND_FOLDERS, ChipFiles, read_map
+from .names import EMD, STATS_JSON
 
-EMD, STATS_JSON = "esri_model_definition.emd", "esri_accumulated_stats.json"
 MOST_METADATA_BYTES = 64 * 2**20
 # ArcGIS's names of the metadata formats.
-CLASSIFIED_TILES, RCNN_MASKS, PANOPTIC = "Classified_Tiles", "RCNN_Masks", "Panoptic_Segmentation"
-PASCAL_VOC, KITTI = "PASCAL_VOC_rectangles", "KITTI_rectangles"
-LABELED_TILES, MULTILABELED_TILES, IMAGENET = "Labeled_Tiles", "MultiLabeled_Tiles", "Imagenet"
-EXPORT_TILES, CYCLEGAN = "Export_Tiles", "CycleGAN"
+CLASSIFIED_TILES, RCNN_MASKS, PANOPTIC, PASCAL_VOC, KITTI, LABELED_TILES, MULTILABELED_TILES, IMAGENET, EXPORT_TILES, CYCLEGAN = (
+    names.ESRI_MODES[key]
+    for key in (
+        names.CLASSIFIED_TILES, names.RCNN_MASKS, names.PANOPTIC, names.PASCAL_VOC, names.KITTI, names.LABELED_TILES,
+        names.MULTILABELED_TILES, names.IMAGENET, names.EXPORT_TILES, names.CYCLEGAN,
+    )
+)  # fmt: skip
 FORMATS = (
     CLASSIFIED_TILES, RCNN_MASKS, PANOPTIC, PASCAL_VOC, KITTI, LABELED_TILES, MULTILABELED_TILES, IMAGENET, EXPORT_TILES, CYCLEGAN,
 )  # fmt: skip

@@ -40,12 +40,13 @@ from .index import INDEX_NAME, ChipIndex, SourceRecord
 from .inputs import PROGRESS_SECONDS, InputOpener, open_grids, open_other_kind, read_schema
 from .settings import LARGEST_TILE, ExportSettings
 from .source_grid import SourceGrid
+from .strikeouts import INSPECTION
 from .tally import Ground, Tally
 
 # What ArcGIS's reader may have left in the folder; it belongs to the chips.
 ARCGIS_CACHE = "esri_normalization_stats.json"
 FOLDERS = ("images", "images2", "labels", "labels2", "blocks", *KINDS)
-KNOWN_NAMES = (*FOLDERS, names.MAP, names.EMD, names.STATS_JSON, names.STATS_TXT, ARCGIS_CACHE)
+KNOWN_NAMES = (*FOLDERS, names.MAP, names.EMD, names.STATS_JSON, names.STATS_TXT, ARCGIS_CACHE, INSPECTION)
 CACHE_BYTES = 64 * 2**20  # of GDAL; the blocks under the chips are held by ourselves
 
 

@@ -19,7 +19,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
+from ..imagery.band_statistics import BandStatistics
 from ..imagery.raster import RasterReader, open_raster
 from ..labels.schema import LARGEST_VALUE, UNLABELLED, ClassSchema, check_value
 from .arcgis_chips import read_arcgis_chips

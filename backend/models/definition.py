@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
+from ..imagery.band_statistics import BandStatistics
 from ..labels.schema import ClassSchema
 from .catalogue import ARCHITECTURES, check_choice
 

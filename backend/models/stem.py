@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..imagery.normalise import BandStatistics
+from ..imagery.band_statistics import BandStatistics
 
 COLOURS = ("red", "green", "blue")  # the order of the kernels' channels
 WORDS = {

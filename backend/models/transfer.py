@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
+from ..imagery.band_statistics import BandStatistics
 from .definition import ModelDescription
 from .registry import SizedNetwork
 

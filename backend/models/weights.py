@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
+from ..imagery.band_statistics import BandStatistics
 from .registry import SizedNetwork
 from .stem import adapt_stem, describe_stem
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import ToolboxError
-from ..imagery.normalise import BandStatistics
+from ..imagery.band_statistics import BandStatistics
 from ..labels.schema import ClassDefinition, ClassSchema
 
 

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ToolboxError
+from ...imagery.band_statistics import BandStatistics
 from ...imagery.histogram import Histogram
-from ...imagery.normalise import BandStatistics
 from ...imagery.raster import RasterInfo
 from ...imagery.statistics import StatisticsAccumulator
 from ...runtime.disk import checked_writing

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ...errors import ToolboxError
-from ...imagery.normalise import BandStatistics
+from ...imagery.band_statistics import BandStatistics
 from ...imagery.raster import RasterReader
 from ...labels.schema import ClassSchema
 from ..chip_labels import UNLISTED, ChipLabels, LabelReader

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from ... import __version__
 from ...html_page import cell, chart, heading, named_cell, page, paragraph, pictures, share_cell, table
+from ...imagery.band_statistics import BandStatistics
 from ...imagery.histogram import Histogram
-from ...imagery.normalise import BandStatistics
 from ..arcgis_folder import ArcgisMetadata
 from ..chip_labels import PIXEL_FORMATS, UNLABELLED_FORMATS
 from .chip import ChipFacts
