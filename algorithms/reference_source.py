@@ -160,7 +160,7 @@ class ReferenceWriter(LabelWriter):
         self, source: QgsProcessingFeatureSource, fields: ReferenceFields, classes: ReferenceClasses
     ) -> Iterator[tuple[list[Any], QgsGeometry]]:
         """Attributes and geometry, in the raster's coordinates, of each part that counts, by feature id."""
-        transform = self._transform(source)
+        transform = self._transform(source, "reference")
         is_point = QgsWkbTypes.geometryType(source.wkbType()) == QgsWkbTypes.GeometryType.PointGeometry
         request = QgsFeatureRequest().setSubsetOfAttributes(fields.all, source.fields())
         request.addOrderBy("$id")
