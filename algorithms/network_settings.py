@@ -33,7 +33,9 @@ def read_network() -> Network:
                 "Options → Network), or install from a folder of wheels."
             )
         address = _format_address(proxy)
-        excluded = ",".join(_bare_host(text) for text in settings.value("proxy/noProxyUrls", [], type=list) if text)
+        # The first are reached without any proxy, the second by the system's, which pip cannot tell apart.
+        urls = [url for key in ("proxy/noProxyUrls", "proxy/proxyExcludedUrls") for url in settings.value(key, [], type=list)]
+        excluded = ",".join(_bare_host(url) for url in urls if url)
     return Network(address, excluded, _export_certificates())
 
 
