@@ -151,5 +151,5 @@ def test_missing_environment_is_refused_with_the_tool_that_installs_it(folder, m
     with pytest.raises(QgsProcessingException) as raised:
         run("exporttrainingdata", INPUT=scene, LABELS=make_labels(), OUTPUT=folder / "out")
     assert "The deep learning libraries are not installed" in str(raised.value)
-    assert f"“{INSTALL_TOOL}” (deeplearning:installbackend)" in str(raised.value)
+    assert f"“{INSTALL_TOOL}” (deeplearning:installbackend; or Raster → Deep Learning Toolbox → Set up)" in str(raised.value)
     assert not (folder / "out").exists()
