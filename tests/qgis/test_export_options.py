@@ -211,7 +211,9 @@ def test_attribute_table_of_a_label_raster_gives_names_and_colours(scene, folder
     dataset = gdal.Open(str(path), gdal.GA_Update)
     table = gdal.RasterAttributeTable()
     columns = [("Value", gdal.GFT_Integer, gdal.GFU_MinMax), ("Class_name", gdal.GFT_String, gdal.GFU_Generic)]
-    columns += [(name, gdal.GFT_Integer, gdal.GFU_Generic) for name in ("Red", "Green", "Blue")]
+    # By their usage newer QGIS finds the colours, too, when it styles the layer.
+    usages = {"Red": gdal.GFU_Red, "Green": gdal.GFU_Green, "Blue": gdal.GFU_Blue}
+    columns += [(name, gdal.GFT_Integer, usage) for name, usage in usages.items()]
     for column in columns:
         table.CreateColumn(*column)
     for row, (value, name, color) in enumerate([(2, "Reed", (9, 8, 7)), (5, "Sand", (6, 5, 4)), (6, "Ice", (0, 0, 0))]):
