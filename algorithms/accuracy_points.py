@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from qgis.core import (
+    QgsFeatureRequest,
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
@@ -16,6 +18,7 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
+    QgsVectorLayer,
 )
 
 from ..backend.errors import ToolboxError
@@ -159,6 +162,8 @@ class AccuracyPoints(BackendAlgorithm):
             "margin": self.parameterAsDouble(parameters, self.MARGIN, context),
             "has_georeference": self._raster.has_georeference,
         }
+        self.refuse_overwriting(settings["output"], [self._raster.source])
+        refuse_answered(settings["output"])
         for name in (self.COUNT, self.MIN_PER_CLASS, self.SEED):
             settings[name.lower()] = self.parameterAsInt(parameters, name, context)
         if self._mask is not None:
@@ -166,3 +171,13 @@ class AccuracyPoints(BackendAlgorithm):
             write_mask(writer, self._mask, job.folder / MASK_FILE)
             settings["mask"] = MASK_FILE
         return settings
+
+
+def refuse_answered(path: str) -> None:
+    """Raises ToolboxError when a file that is to be replaced holds points that somebody has reviewed."""
+    layer = QgsVectorLayer(path, "", "ogr") if os.path.exists(path) else None
+    if layer is None or not layer.isValid() or layer.fields().lookupField("GrndTruth") < 0:
+        return
+    request = QgsFeatureRequest().setFilterExpression('"GrndTruth" >= 0').setLimit(1)
+    if any(True for _ in layer.getFeatures(request)):
+        raise ToolboxError(f"The points in {path} have been answered, and would be lost; choose another place, or delete the file.")

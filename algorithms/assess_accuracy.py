@@ -173,9 +173,11 @@ class AssessAccuracy(BackendAlgorithm):
                 if is_given(parameters.get(name)):
                     layer = self.parameterAsRasterLayer(parameters, name, context)
                     self._others[name] = RasterSource.from_layer(layer, name)
-            self._reference = None
+            self._reference, self._reference_source = None, ""
             if is_given(parameters.get(self.REFERENCE)):
                 self._reference = self.parameterAsSource(parameters, self.REFERENCE, context)
+                layer = self.parameterAsVectorLayer(parameters, self.REFERENCE, context)
+                self._reference_source = layer.source() if layer is not None else ""
                 if self._reference is None:
                     raise ToolboxError("REFERENCE is not a vector layer that QGIS can read; choose another one.")
         except ToolboxError as failure:
@@ -203,6 +205,9 @@ class AssessAccuracy(BackendAlgorithm):
         for name, key in ((self.REFERENCE_RASTER, "reference_raster"), (self.SECOND_MAP, "second_raster")):
             if name in self._others:
                 settings[key] = self._others[name].source
+        read = [self._raster.source, *(raster.source for raster in self._others.values()), self._reference_source]
+        for written in (settings["output"], settings["report"], settings["errors"]):
+            self.refuse_overwriting(written or "", read)
         if self._reference is not None:
             field = self.parameterAsString(parameters, self.CLASS_VALUE_FIELD, context)
             fields = ReferenceFields.find(self._reference.fields(), field)
@@ -213,5 +218,6 @@ class AssessAccuracy(BackendAlgorithm):
             settings["reference"] = LABELS_FILE
             settings["reference_classes"] = classes.entries
             settings["skipped"] = classes.without_class
+            settings["unanswered_strata"] = sorted(classes.unanswered_strata)
             settings["has_class_field"] = bool(fields.value)
         return settings

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,13 @@ class ToolboxAlgorithm(QgsProcessingAlgorithm):
         """Absolute path of a raster to write, which is loaded afterwards if the user wants so; empty when it is not wanted."""
         path = self.parameterAsOutputLayer(parameters, name, context)
         return os.path.abspath(path) if path else ""
+
+    def refuse_overwriting(self, output: str, inputs: Iterable[str]) -> None:
+        """Raises ToolboxError when a file to write is one that is read; ``inputs`` are layer sources, with or without options."""
+        for source in inputs:
+            path = source.partition("|")[0]
+            if output and os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path):
+                raise ToolboxError(f"The output {output} is a file that is read, too; choose another place.")
 
     def input_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str:
         """Absolute path of a file or folder to read; empty when none is given."""

@@ -80,10 +80,12 @@ class ReferenceClasses:
     Attributes:
         entries: ``code``, ``value`` (None for a text) and ``name`` of each class; plain JSON.
         without_class: Features without an answer so far.
+        unanswered_strata: Strata of points without an answer, and their pixels: the worker, which gets the others, must know of them.
     """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     without_class: int = 0
+    unanswered_strata: set[tuple[int, int]] = field(default_factory=set)
     _codes: dict[object, int] = field(default_factory=dict)
 
     def code_of(self, content: Any, name: str) -> int | None:
@@ -170,6 +172,9 @@ class ReferenceWriter(LabelWriter):
             name = _text(feature[fields.name]) if fields.name else ""
             code = classes.code_of(feature[fields.value] if fields.value else 1, name)
             if code is None:
+                stratum, pixels = _read_stratum(feature, fields)
+                if stratum >= 0 and pixels:
+                    classes.unanswered_strata.add((stratum, int(pixels)))
                 continue
             geometry = self._project(feature.geometry(), transform)
             if geometry is None:

@@ -86,17 +86,24 @@ class ReviewSession:
             raise ToolboxError(f"The layer “{self.layer.name()}” cannot be changed; export it to a GeoPackage and review that.")
         if missing:
             self.layer.updateFields()
+        lost = [name for name, _ in wanted if self._field(name) < 0]
+        if lost:  # shapefiles cut names off after ten letters
+            raise ToolboxError(
+                f"The layer “{self.layer.name()}” cannot have the field {lost[0]}; export it to a GeoPackage and review that."
+            )
 
     def _field(self, name: str) -> int:
         return self.layer.fields().lookupField(name)  # finds it in any case of letters
 
-    def _read(self) -> None:
+    def _read(self, feature: int | None = None) -> None:
+        """Reads what all features say, or one of them."""
         names = [name for name in self.layer.fields().names() if self._is_answer(name) or self._is_known(name)]
         self._names = {name.lower(): name for name in names}
         flags = QgsFeatureRequest.Flag.NoGeometry
-        request = QgsFeatureRequest().setFlags(flags).setSubsetOfAttributes(names, self.layer.fields())
-        for feature in self.layer.getFeatures(request):
-            self._states[feature.id()] = {name.lower(): _plain(feature[name]) for name in names}
+        request = QgsFeatureRequest() if feature is None else QgsFeatureRequest(feature)
+        request.setFlags(flags).setSubsetOfAttributes(names, self.layer.fields())
+        for found in self.layer.getFeatures(request):
+            self._states[found.id()] = {name.lower(): _plain(found[name]) for name in names}
 
     def _is_answer(self, name: str) -> bool:
         return name.lower().startswith(ANSWER_PREFIX.lower())
@@ -145,6 +152,10 @@ class ReviewSession:
         """Sets the true class of the current feature."""
         if self.deciding:
             self._write({TRUTH: value, STATUS: DECIDED})
+            return
+        self._read(self.current)  # somebody else may have answered it in the meantime
+        if self.state().status == DECIDED:
+            self._write({self._answer_field: value})
             return
         answers = {**self._answers(self.current), self._answer_field.lower(): value}
         agreed = len(set(answers.values())) == 1
@@ -205,6 +216,8 @@ class ReviewSession:
             ToolboxError: It could not be written.
         """
         changes = {self._field(name): value for name, value in values.items()}
+        if min(changes) < 0:
+            raise ToolboxError(f"A field of “{self.layer.name()}” is gone; start the review anew.")
         if self.layer.isEditable():
             written = self.layer.changeAttributeValues(self.current, changes)
         else:

@@ -125,7 +125,7 @@ def _prepare(settings: AssessSettings, stack: ExitStack) -> Generator[Event, Non
     matched = match_classes(settings.reference_classes if settings.has_class_field else _only_class(legend), legend)
     if _are_points(path):
         ignored = frozenset() if is_zero_class else frozenset((0,))
-        points = PointReference(path, raster, matched.values, ignored, len(readers))
+        points = PointReference(path, raster, matched.values, ignored, len(readers), settings.unanswered_strata)
         return Parts(settings, classes, readers, population, legend, points, matched, None)
     burned = BurnedReference(path, raster, matched.values, settings.unlabelled == "background")
     area = AreaReference(raster, burned, has_second, is_zero_class, regions)

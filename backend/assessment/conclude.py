@@ -18,7 +18,7 @@ from .compare import Comparison, Disagreement, mcnemar
 from .confusion import ConfusionMatrix
 from .estimate import MapEstimates, StratifiedSample, estimate_map
 from .pairs import NOTHING
-from .point_reference import PointReference, PointSample
+from .point_reference import NO_CLASS, PointReference, PointSample
 from .regions import RegionCollector
 from .result import SQUARE_METRES_PER_HECTARE, Assessment, PointPicture
 from .settings import AssessSettings
@@ -72,6 +72,11 @@ def _conclude_points(findings: Findings, classes: tuple[ShownClass, ...], notes:
     values = [entry.value for entry in classes]
     counts = _count(values, sample.reference, sample.mapped)
     notes += _note_points(findings, sample)
+    if sample.second is not None and (missing := int((sample.second == NO_CLASS).sum())):
+        notes.append(
+            f"At {missing:,} points the second map has no data. The maps are compared at the other points, unweighted; the figures of "
+            "the first map rest on all its points."
+        )
     estimates = stratified = None
     if findings.settings.area_weighted:
         stratified, told = sample.stratify(findings.population)
@@ -150,16 +155,18 @@ def _count(values: Sequence[int], reference: np.ndarray, mapped: np.ndarray) -> 
 def _compare_points(
     sample: PointSample, stratified: StratifiedSample | None, first: MapEstimates | None, values: Sequence[int]
 ) -> Comparison | None:
-    """The second map at the same points; None without one."""
-    if sample.second is None:
+    """The second map at the points where it has data; None without one, or where it has none at all."""
+    if sample.second is None or not (sample.second != NO_CLASS).any():
         return None
-    one, other = sample.mapped == sample.reference, sample.second == sample.reference
+    common = sample.second != NO_CLASS
+    one, other = (sample.mapped == sample.reference)[common], (sample.second == sample.reference)[common]
     between = Disagreement()
     between.add(one, other)
     test = mcnemar(between.only_first, between.only_second)
-    matrices = _count(values, sample.reference, sample.mapped), _count(values, sample.reference, sample.second)
-    if stratified is None or first is None:
-        return Comparison(*matrices, test)
+    reference = sample.reference[common]
+    matrices = _count(values, reference, sample.mapped[common]), _count(values, reference, sample.second[common])
+    if stratified is None or first is None or not common.all():
+        return Comparison(*matrices, test)  # where the second map ends, the points are no random sample any more
     difference = stratified.estimate_mean(other.astype(float) - one.astype(float))
     second = estimate_map(stratified, sample.second, sample.reference, values, strata_are_classes=False)
     return Comparison(first.matrix, second.matrix, test, difference, second)

@@ -7,7 +7,7 @@ taken as drawn at random within each class of the map.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from .pairs import NOTHING, widen
 from .vector_file import LAYER
 
 NO_STRATUM = -1
+NO_CLASS = -1
 Integers = NDArray[np.int64]
 
 
@@ -36,11 +37,20 @@ class PointReference:
         values: Class value by code.
         ignored: Class values that mean "no answer".
         rasters: Number of rasters in a strip: the map, and the second map if there is one.
+        further_strata: Strata of points that are not in the file, and their pixels.
     """
 
     kind = "points"
 
-    def __init__(self, path: Path, info: RasterInfo, values: Mapping[int, int], ignored: frozenset[int], rasters: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: RasterInfo,
+        values: Mapping[int, int],
+        ignored: frozenset[int],
+        rasters: int,
+        further_strata: Sequence[Sequence[int]] = (),
+    ) -> None:
         meta, _, geometry, fields = pyogrio.raw.read(path, layer=LAYER)
         columns = dict(zip(meta["fields"], fields, strict=True))
         points = shapely.from_wkb(geometry)
@@ -49,6 +59,7 @@ class PointReference:
         self._strata = np.asarray(columns["stratum"], np.int64)
         # A text, blank where unknown: it holds numbers of any length in every version of QGIS.
         self._stratum_pixels = np.array([int(pixels or NO_STRATUM) for pixels in columns["stratum_pixels"]], np.int64)
+        self._further = np.array(further_strata, np.int64).reshape(-1, 2)
         columns_, rows = ~info.transform * (self.x, self.y)
         self._columns, self._rows = np.floor(columns_).astype(np.int64), np.floor(rows).astype(np.int64)
         is_inside = (self._columns >= 0) & (self._columns < info.width) & (self._rows >= 0) & (self._rows < info.height)
@@ -75,7 +86,7 @@ class PointReference:
 
     def finish(self) -> PointSample:
         """The points that can be compared, once all strips were added; raises ToolboxError when there is none."""
-        on_data = (self._found != NOTHING).all(axis=0)
+        on_data = self._found[0] != NOTHING
         known = on_data & self._answered
         outside = int((self._answered & ~self._inside).sum())
         on_nothing = int((self._answered & self._inside & ~on_data).sum())
@@ -89,10 +100,10 @@ class PointReference:
             self.x[known],
             self.y[known],
             self._found[0, known].astype(np.int64),
-            self._found[1, known].astype(np.int64) if len(self._found) > 1 else None,
+            np.where(self._found[1] == NOTHING, NO_CLASS, self._found[1].astype(np.int64))[known] if len(self._found) > 1 else None,
             self._reference[known],
             self._strata[known],
-            self._stratum_pixels[known],
+            _told_sizes(np.append(self._strata, self._further[:, 0]), np.append(self._stratum_pixels, self._further[:, 1])),
             outside,
             on_nothing,
             unanswered,
@@ -107,12 +118,13 @@ class PointSample:
         x: Map coordinate.
         y: Map coordinate.
         mapped: Class value of the map.
-        second: Class value of the second map; None without one.
+        second: Class value of the second map, NO_CLASS where that has no data; None without one.
         reference: True class value.
         strata: Class from which the point was drawn, −1 where unknown.
-        stratum_pixels: Pixels of that class where points were drawn, −1 where unknown.
+        told_sizes: Pixels of each class where points were drawn, as all points tell them, also those that are left out here: a stratum
+            without a usable point must be known to be missing. None where they tell nothing, or contradict each other.
         outside: Points that lie outside of the map and are left out.
-        on_nothing: Points left out because a map has no data there.
+        on_nothing: Points left out because the map has no data there.
         unanswered: Points left out because they bear no class.
     """
 
@@ -122,7 +134,7 @@ class PointSample:
     second: Integers | None
     reference: Integers
     strata: Integers
-    stratum_pixels: Integers
+    told_sizes: Mapping[int, int] | None
     outside: int
     on_nothing: int
     unanswered: int
@@ -150,7 +162,7 @@ class PointSample:
                 "every pixel had the same chance to become a point."
             )
             return StratifiedSample(self.mapped, population), notes
-        sizes = self._told_sizes()
+        sizes = self.told_sizes
         if sizes is None:
             notes.append("The points do not tell the sizes of their strata consistently; they are counted on the map.")
             sizes = dict(population)
@@ -168,10 +180,11 @@ class PointSample:
             )
         return StratifiedSample(self.strata, sizes), notes
 
-    def _told_sizes(self) -> dict[int, int] | None:
-        """Pixels of each stratum as the points tell them; None when a point tells none or two contradict each other."""
-        sizes: dict[int, int] = {}
-        for stratum, pixels in zip(self.strata.tolist(), self.stratum_pixels.tolist(), strict=True):
-            if pixels <= 0 or sizes.setdefault(stratum, pixels) != pixels:
-                return None
-        return sizes
+
+def _told_sizes(strata: Integers, pixels: Integers) -> dict[int, int] | None:
+    """Pixels of each stratum as the points tell them; None when a point tells none or two contradict each other."""
+    sizes: dict[int, int] = {}
+    for stratum, size in zip(strata.tolist(), pixels.tolist(), strict=True):
+        if size <= 0 or sizes.setdefault(stratum, size) != size:
+            return None
+    return sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ class AssessSettings:
         unlabelled: What the value 0 of the reference means: ``ignore``, ``background`` (class 0; polygons: also what lies outside of
             them), ``auto`` (class 0 where it is given and the map has a class 0).
         skipped: Features of the reference without a class, counted by whoever wrote it.
+        unanswered_strata: Strata of these, as pairs of class value and pixels.
         has_class_field: False when no field of `reference` tells classes; its features then are of the map's only class (code 1).
         has_georeference: False when QGIS shows row r of the raster at y = −r.
     """
@@ -97,6 +98,7 @@ class AssessSettings:
     area_weighted: bool = True
     unlabelled: str = "auto"
     skipped: int = 0
+    unanswered_strata: list[list[int]] = field(default_factory=list)
     has_class_field: bool = True
     has_georeference: bool = True
 

@@ -242,3 +242,50 @@ def test_reference_without_classes_serves_maps_of_one_class_only(rasters, folder
 def test_unknown_field_is_refused_by_name(rasters, published, folder):
     parameters = {"INPUT": rasters["map"], "REFERENCE": published[1], "CLASS_VALUE_FIELD": "Klasse"}
     assert "Klasse" in refusal("assessaccuracy", OUTPUT=folder / "t.gpkg", **parameters)
+
+
+@pytest.fixture
+def answered(folder):
+    """A right map of three equal strips, and points on it that all have the true class."""
+    values = np.repeat([1, 2, 5], 400).astype(np.uint8).reshape(1, 30, 40)
+    raster = write_raster(folder / "map.tif", values, nodata=255)
+    run("accuracypoints", INPUT=raster, COUNT=300, SAMPLING="equalized", OUTPUT=folder / "points.gpkg")
+    layer = QgsVectorLayer(str(folder / "points.gpkg"), "points", "ogr")
+    truth, classified = (layer.fields().indexOf(name) for name in ("GrndTruth", "Classified"))
+    changes = {feature.id(): {truth: feature[classified]} for feature in layer.getFeatures()}
+    assert layer.dataProvider().changeAttributeValues(changes)
+    return raster, layer
+
+
+def test_stratum_without_an_answer_is_said_to_be_missing_not_to_be_empty(answered, folder):
+    raster, layer = answered
+    truth = layer.fields().indexOf("GrndTruth")
+    open_again = {feature.id(): {truth: -1} for feature in layer.getFeatures() if feature["Classified"] == 5}
+    assert layer.dataProvider().changeAttributeValues(open_again)
+    log = Log()
+    run("assessaccuracy", log, INPUT=raster, REFERENCE=layer, OUTPUT=folder / "t.gpkg")
+    assert any("hold for the other 66.7 %" in text for text in log.warnings), log.warnings
+
+
+def test_second_map_without_data_does_not_change_what_is_said_of_the_first(answered, folder):
+    raster, layer = answered
+    values = read_array(raster).copy()
+    wrong = np.where(values == 5, 1, values)
+    wrong_map = write_raster(folder / "wrong.tif", wrong[None].astype(np.uint8), nodata=255)
+    half = wrong.copy()
+    half[20:] = 255
+    half_map = write_raster(folder / "half.tif", half[None].astype(np.uint8), nodata=255)
+    alone = run("assessaccuracy", INPUT=wrong_map, REFERENCE=layer, OUTPUT=folder / "a.gpkg")
+    log = Log()
+    beside = run("assessaccuracy", log, INPUT=wrong_map, REFERENCE=layer, SECOND_MAP=half_map, OUTPUT=folder / "b.gpkg")
+    assert beside["OVERALL_ACCURACY"] == alone["OVERALL_ACCURACY"] == pytest.approx(2 / 3, abs=0.01)
+    assert beside["UNITS"] == alone["UNITS"]
+    assert any("points the second map has no data" in text for text in log.warnings)
+
+
+def test_answers_are_not_overwritten(answered, folder):
+    raster, layer = answered
+    before = (folder / "points.gpkg").read_bytes()
+    assert "is a file that is read, too" in refusal("assessaccuracy", INPUT=raster, REFERENCE=layer, OUTPUT=folder / "points.gpkg")
+    assert "have been answered, and would be lost" in refusal("accuracypoints", INPUT=raster, OUTPUT=folder / "points.gpkg")
+    assert (folder / "points.gpkg").read_bytes() == before

@@ -329,3 +329,37 @@ def test_review_changes_no_settings_of_qgis(desk):
     desk.start()
     desk.press(KEY.Key_1)
     assert set(QSettings().allKeys()) == before
+
+
+def session_of(points, reviewer):
+    from deep_learning_toolbox.ui.review_session import ReviewSession
+
+    return ReviewSession(QgsVectorLayer(str(points), reviewer, "ogr"), reviewer)
+
+
+def test_two_reviews_at_once_find_that_they_disagree(points):
+    anna, bob = session_of(points, "Anna"), session_of(points, "Bob")
+    anna.answer(1)
+    bob.answer(4)
+    row = next(iter(QgsVectorLayer(str(points), "again", "ogr").getFeatures()))
+    assert (row["Truth_Anna"], row["Truth_Bob"], row["GrndTruth"], row["Status"]) == (1, 4, -1, "disputed")
+
+
+def test_decision_stays_when_an_interpreter_answers_again(points):
+    anna, bob = session_of(points, "Anna"), session_of(points, "Bob")
+    anna.answer(1)
+    bob.answer(4)
+    chief = session_of(points, "Chief")
+    chief.deciding = True
+    chief.answer(7)
+    anna.answer(1)
+    row = next(iter(QgsVectorLayer(str(points), "again", "ogr").getFeatures()))
+    assert (row["GrndTruth"], row["Status"], row["Truth_Anna"]) == (7, "decided", 1)
+
+
+def test_shapefile_that_cannot_keep_the_names_of_the_answers_is_refused(points, folder):
+    from deep_learning_toolbox.backend.errors import ToolboxError
+
+    shape = processing.run("native:savefeatures", {"INPUT": str(points), "OUTPUT": str(folder / "points.shp")})["OUTPUT"]
+    with pytest.raises(ToolboxError, match="cannot have the field Truth_Alexander; export it to a GeoPackage"):
+        session_of(shape, "Alexander")
