@@ -37,6 +37,7 @@ class Tally:
         valid: Pixels with data in all used bands.
         nodata: Pixels without.
         undefined: By index, valid pixels at which its formula has no finite value, such as a division by zero.
+        finite: Values of indices that are numbers, over all indices.
         outside: By one-based band number, valid pixels whose reflectance is below 0 or above 1.
     """
 
@@ -44,11 +45,13 @@ class Tally:
     nodata: int = 0
     undefined: dict[str, int] = field(default_factory=dict)
     outside: dict[int, int] = field(default_factory=dict)
+    finite: int = 0
 
     def add(self, other: Tally) -> None:
         """Adds the counts of another part of the image."""
         self.valid += other.valid
         self.nodata += other.nodata
+        self.finite += other.finite
         for mine, its in ((self.undefined, other.undefined), (self.outside, other.outside)):
             for key, count in its.items():
                 mine[key] = mine.get(key, 0) + count
@@ -165,7 +168,9 @@ class IndexEvaluator:
             result[:] = index.formula.evaluate(inputs)
         finite = np.isfinite(result)
         if finite.all() and usable.all():
+            tally.finite += finite.size
             return
+        tally.finite += int(np.count_nonzero(finite & usable))
         tally.undefined[index.definition.name] = int(np.count_nonzero(~finite & usable))
         result[~(finite & usable)] = np.nan
 

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 from ...errors import ToolboxError
 from ..sensors import Sensor, load_sensors
 from .files import ProductFiles
-from .quality import QualityBand
+from .quality import SCENE_CLASSES, QualityBand
 from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scaling, Scene, SceneBand, missing_remark
 from .sources import product_driver
 from .xml_text import find_all, find_text, local_name, parse_xml
@@ -72,12 +72,14 @@ def read_sentinel2(files: ProductFiles, metadata_name: str, only: Sequence[str] 
                     driver=product_driver(name),
                 )
             )
+    lacks_scl = level == SURFACE and not any(code == "SCL" for code, _ in images)
     return Scene(
         title=title,
         sensor=sensor.id,
         bands=tuple(bands),
         usual=tuple(dict.fromkeys(_code(name) for name in only)) if only else sensor.stacks[0],
         quality=_find_quality(product, images),
+        missing_quality=dict.fromkeys(sorted(SCENE_CLASSES), "its scene classification (SCL)") if lacks_scl else {},
         level=level,
         date=(find_text(metadata, "PRODUCT_START_TIME") or "")[:10],
         remarks=(*((remark,) if remark else ()), *missing_remark([] if only else _find_missing(metadata, product))),

@@ -246,3 +246,20 @@ def test_overviews_are_built_if_asked_for(tmp_path):
 def test_output_that_is_the_input_is_refused(image):
     with pytest.raises(ToolboxError, match="the input raster itself"):
         IndicesSettings(image, image, "NDVI")
+
+
+def test_digital_numbers_out_of_range_are_never_removed_in_silence(tmp_path):
+    values = np.full((2, 8, 8), 3000, np.uint16)
+    values[:, :2] = 0
+    image = write_raster(tmp_path / "dn.tif", values, names=["red", "nir"])
+    _, events = run(image, tmp_path / "o.tif", "EVI2", out_of_range="nodata")
+    assert "48 pixels (75 % of the valid ones) have a reflectance below 0 or above 1. These pixels are nodata." in texts(events)
+    _, events = run(image, tmp_path / "o.tif", "EVI2", out_of_range="clip")
+    assert "clipped" in texts(events)
+
+
+def test_indices_without_any_value_are_refused(tmp_path):
+    image = write_raster(tmp_path / "dn.tif", np.full((2, 8, 8), 3000, np.uint16), names=["red", "nir"])
+    with pytest.raises(ToolboxError, match="No index has a value at any pixel"):
+        run(image, tmp_path / "o.tif", "NDVI", out_of_range="nodata")
+    assert not (tmp_path / "o.tif").exists()
