@@ -89,8 +89,8 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
                 raise ToolboxError("The bands that the indices need are nodata everywhere; check the image and its nodata value.")
             if not tally.finite:
                 raise ToolboxError(
-                    "No index has a value at any pixel: the formulas divide by zero, or with OUT_OF_RANGE nodata all pixels lie outside "
-                    "0…1, as digital numbers do; run Prepare satellite scene first, or choose OUT_OF_RANGE keep."
+                    "No index has a value at any pixel: the formulas divide by zero, or with OUT_OF_RANGE nodata all pixels lie "
+                    "outside 0…1, as digital numbers do; run Prepare satellite scene first, or choose OUT_OF_RANGE keep."
                 )
             for _ in output.build_overviews() if settings.overviews else ():
                 yield progress(WRITE_SHARE, "Building overviews")

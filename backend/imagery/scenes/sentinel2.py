@@ -51,6 +51,10 @@ def read_sentinel2(files: ProductFiles, metadata_name: str, only: Sequence[str] 
     folder = str(PurePosixPath(metadata_name).parent)
     product = files.below("" if folder == "." else folder)
     images = _list_images(product, level, only)
+    listed = {PurePosixPath(name).name for name in images.values()}
+    unknown = next((name for name in only if name not in listed and not _has_twin(name, only)), None)
+    if unknown:
+        raise ToolboxError(f"{unknown} does not lie in the folder IMG_DATA of {metadata_name}; put it back, or choose SCALE none.")
     title = find_text(metadata, "PRODUCT_URI") or PurePosixPath(folder).name
     scalings, remark = _read_scalings(metadata, level, title)
     wavelengths = _read_wavelengths(metadata)
@@ -135,6 +139,11 @@ def _code(file: str) -> str:
     """The band's code in the name of an image file, such as B4 or SCL; empty when it is another file."""
     match = IMAGE_NAME.fullmatch(file)
     return re.sub(r"^B0", "B", match["code"].upper()) if match else ""
+
+
+def _has_twin(name: str, names: Sequence[str]) -> bool:
+    """Whether the same band is named again, perhaps at another cell size; one file of each cell size is read."""
+    return sum(_code(other) == _code(name) for other in names) > 1
 
 
 def _find_missing(metadata: Element, product: ProductFiles) -> list[str]:
