@@ -270,10 +270,11 @@ def parse_band_map(text: str, names: Sequence[str]) -> dict[str, int]:
     letters = {band.name: band.letters[0] for sensor in table.sensors.values() for band in sensor.bands if band.letters}
     keys = [name.strip().casefold() for name in names]
     found: dict[str, int] = {}
-    for entry in re.split(r"[\s,;]+", text.strip()):
+    separator = r"[;,\n]+" if re.search(r"[;,\n]", text.strip()) else r"\s+"  # names may hold blanks
+    for entry in map(str.strip, re.split(separator, text.strip())):
         if not entry:
             continue
-        left, equals, right = entry.partition("=")
+        left, equals, right = (part.strip() for part in entry.partition("="))
         letter = left if left in table.letters else letters.get(common_name(left), "")
         if not equals or not letter:
             raise ToolboxError(

@@ -8,6 +8,7 @@ is at the top of the atmosphere and already corrected for the sun's angle.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -161,15 +162,26 @@ def _read_scalings(metadata: Element, level: str, title: str) -> tuple[dict[str,
     names = _band_numbers(metadata)
     try:
         divisor = float(quantification or "")
-        scalings = {code: Scaling(1 / divisor, float(offsets.get(number, 0) or 0) / divisor) for number, code in names.items()}
-        baseline = float(find_text(metadata, "PROCESSING_BASELINE") or "nan")
+        incomplete = [code for number, code in names.items() if offsets and not offsets.get(number)]
+        if incomplete:
+            raise ValueError(f"no offset of {incomplete[0]}")
+        scalings = {code: Scaling(1 / divisor, float(offsets.get(number) or 0) / divisor) for number, code in names.items()}
+        if not all(math.isfinite(scaling.scale) and math.isfinite(scaling.offset) and scaling.scale for scaling in scalings.values()):
+            raise ValueError("not finite")
+        baseline = float(find_text(metadata, "PROCESSING_BASELINE") or _baseline_of_name(title))
     except (ValueError, ZeroDivisionError) as fault:
-        raise ToolboxError(f"The metadata of {title} hold no usable quantification value ({fault}); download it again.") from fault
+        raise ToolboxError(f"The metadata of {title} hold no usable quantification value and offsets ({fault}); download it again.") from fault
     if offsets:
         return scalings, ""
     if baseline >= BASELINE_WITH_OFFSET:
         return scalings, f"{title} is of processing baseline {baseline:05.2f}, but its metadata name no offset; none was added."
     return scalings, ""
+
+
+def _baseline_of_name(title: str) -> str:
+    """The processing baseline in a product's name, N0400 for 04.00."""
+    match = re.search(r"_N(\d\d)(\d\d)_", title)
+    return f"{match[1]}.{match[2]}" if match else "nan"
 
 
 def _offset_tag(level: str) -> str:

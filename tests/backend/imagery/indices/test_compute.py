@@ -263,3 +263,22 @@ def test_indices_without_any_value_are_refused(tmp_path):
     with pytest.raises(ToolboxError, match="No index has a value at any pixel"):
         run(image, tmp_path / "o.tif", "NDVI", out_of_range="nodata")
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_b_and_a_number_is_always_the_bands_number(tmp_path):
+    bands = np.stack([np.full((8, 8), value, np.float32) for value in (0.1, 0.2)])
+    image = write_raster(tmp_path / "n.tif", bands, names=["b2", "b1"])
+    values, _ = run(image, tmp_path / "o.tif", "x=b2+0*b1", sensor="custom", band_map="N=1")
+    assert values == pytest.approx(0.2)
+
+
+def test_names_in_a_band_map_may_hold_blanks(tmp_path):
+    image = write_raster(tmp_path / "n.tif", np.full((2, 8, 8), 0.3, np.float32), names=["my red", "my nir"])
+    values, _ = run(image, tmp_path / "o.tif", "NDVI", sensor="custom", band_map="R=my red; N=my nir")
+    assert values == pytest.approx(0)
+
+
+def test_list_without_end_is_refused(tmp_path):
+    image = write_raster(tmp_path / "n.tif", np.full((2, 8, 8), 0.3, np.float32), names=["red", "nir"])
+    with pytest.raises(ToolboxError, match="500 at most"):
+        run(image, tmp_path / "o.tif", ";".join(f"x{number}=N" for number in range(501)))
