@@ -64,6 +64,8 @@ def _match_meanings(info: RasterInfo, available: Sequence[int], wanted: Sequence
     found: list[int] = []
     for name, meaning in zip(wanted, name_meanings(wanted), strict=True):
         same = [band for band in available if keys[band] == name.strip().casefold()]
+        if len(same) > 1:  # the same name twice tells nothing
+            return []
         same = same or [band for band in available if meaning and all_meanings[band - 1] == meaning]
         if len(same) > 1:
             both = " and ".join(info.band_names[band - 1] for band in same[:2])

@@ -34,6 +34,11 @@ PROGRESS_SECONDS = 0.3
 WRITE_SHARE = 0.9  # of the progress bar; the rest is the overviews' and the move to the final name
 SAMPLE_SIDE = 256  # pixels of the places at which the values are looked at
 NO_REFLECTANCE = ("T", "T1", "T2", "VV", "VH", "HH", "HV")
+NUMBERS_WARNING = (
+    "The values look like digital numbers, not reflectance of 0 to 1. Formulas with constants, such as EVI or SAVI, come out wrong, "
+    "and if the numbers have an offset, as those of Landsat Collection 2 and of Sentinel-2 since 2022, all do. Run Prepare satellite "
+    "scene first, or set the bands' scale and offset."
+)
 
 
 def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
@@ -66,11 +71,7 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES, GDAL_NUM_THREADS="ALL_CPUS"), RasterReader(settings.raster, bands) as reader:
         are_numbers = _look_like_numbers(reader, scales)
         if are_numbers:
-            yield warning(
-                "The values look like digital numbers, not reflectance of 0 to 1. Formulas with constants, such as EVI or SAVI, come "
-                "out wrong, and if the numbers have an offset, as those of Landsat Collection 2 and of Sentinel-2 since 2022, all do. "
-                "Run Prepare satellite scene first, or set the bands' scale and offset."
-            )
+            yield warning(NUMBERS_WARNING)
         output = ImageOutput(
             Path(settings.output),
             job_id,
@@ -95,6 +96,9 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
             for _ in output.build_overviews() if settings.overviews else ():
                 yield progress(WRITE_SHARE, "Building overviews")
             output.publish()
+    if not are_numbers and 2 * tally.above > tally.reflectance:  # the sample lay elsewhere
+        are_numbers = True
+        yield warning(NUMBERS_WARNING)
     yield from _report(tally, image.band_names, are_numbers, settings.out_of_range)
     yield progress(1.0)
     yield result({"OUTPUT": settings.output})

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ...errors import ToolboxError
 from ..sensors import LetterMatch, load_sensors
-from .catalogue import Constant, IndexDefinition, load_catalogue
+from .catalogue import OWN_DOMAIN, Constant, IndexDefinition, load_catalogue
 from .formula import Formula
 
 
@@ -71,6 +71,12 @@ class InputFinder:
         elif self._kernel(name):
             found.kernels[name] = self._kernel(name)
         elif self._number(name) is not None:
+            if found.definition.domain == OWN_DOMAIN and name in self._names:
+                number = list(self._names).index(name) + 1
+                raise ToolboxError(
+                    f"The formula {found.definition.name} holds {name}, which is the constant {self._number(name):g} and the image's "
+                    f"band {number}; write b{number} for the band, or rename the band."
+                )
             found.numbers[name] = self._number(name)
         elif self._band_of_own_formula(name):
             found.bands[name] = self._band_of_own_formula(name)

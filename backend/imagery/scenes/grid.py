@@ -12,7 +12,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import CRSError, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
@@ -142,6 +142,8 @@ class GridReader:
         self._numbers = list(numbers)
         self._shift = _find_shift(source, grid)
         self._nodata = source.nodatavals[self._numbers[0] - 1] if nodata is None else nodata
+        kinds = zip(source.indexes, source.colorinterp, strict=True)
+        self._alpha = next((band for band, kind in kinds if kind == ColorInterp.alpha), 0)
         self._saturated = saturated
         self._warped: WarpedVRT | None = None
         self._nearest: WarpedVRT | None = None  # tells which cells are saturated
@@ -192,7 +194,7 @@ class GridReader:
                 num_threads="ALL_CPUS",
                 # else a pixel without data in some bands would count as valid in all, and its nodata value be interpolated
                 UNIFIED_SRC_NODATA="NO",
-                **(options | {"nodata": options["src_nodata"]} if options else {"add_alpha": True}),
+                **(options | {"nodata": options["src_nodata"]} if options else {"add_alpha": not self._alpha}),
             )
         except RasterioError as failure:
             raise ToolboxError(f"{self._source.name} cannot be brought to the grid of the first raster ({failure}).") from failure
@@ -219,8 +221,10 @@ class GridReader:
     def _read_warped(self, warped: WarpedVRT, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         values = warped.read(self._numbers, window=window)
         valid = self._differs(values)
-        if self._nodata is None and warped.count > self._source.count:  # the alpha band that tells what lies outside
-            valid &= warped.read(warped.count, window=window) != 0
+        # the alpha band tells what lies outside: the source's own, or the one that was added
+        alpha = self._alpha or (warped.count if warped.count > self._source.count else 0)
+        if self._nodata is None and alpha:
+            valid &= warped.read(alpha, window=window) != 0
         return values, valid
 
     def _read_aligned(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:

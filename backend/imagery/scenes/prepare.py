@@ -35,6 +35,7 @@ from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand
 from .settings import SceneSettings
 from .sources import open_source
 
+LONG_TYPES = ("int32", "uint32", "int64", "uint64")
 WINDOW_SIDE, WINDOW_PIXELS = 1024, 2**22  # rows of a window: the tiles of Sentinel-2's images, each of which is decoded once
 GDAL_CACHE_BYTES = 256 * 2**20
 PROGRESS_SECONDS = 0.3
@@ -73,6 +74,8 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
             for dataset, band, value in zip(datasets, bands, saturated, strict=True)
         ]
         yield from _announce_bands(bands, readers, grid)
+        if settings.scale != "none":
+            yield from _announce_rounding(bands, datasets)
         masker = open_masker(stack, scene, bands, grid, settings.wanted_classes if settings.mask_clouds else [])
         stacker = Stacker(bands, readers, masker, choose_format(bands, settings), grid, [0] * len(bands))
         output = stack.enter_context(_open_output(scene, bands, grid, stacker.pixels, settings, job_id))
@@ -174,6 +177,14 @@ def _announce_bands(bands: list[SceneBand], readers: list[GridReader], grid: Ima
         f"Grid: {grid.width:,} × {grid.height:,} pixels of {grid.transform.a:g}"
         + (f"; resampled to it: {', '.join(resampled)}" if resampled else "")
     )
+
+
+def _announce_rounding(bands: list[SceneBand], datasets: list[rasterio.DatasetReader]) -> Iterator[Event]:
+    """Tells of integers that float32 may not hold."""
+    types = [dataset.dtypes[band.number - 1] for band, dataset in zip(bands, datasets, strict=True)]
+    long = [band.name for band, dtype in zip(bands, types, strict=True) if dtype in LONG_TYPES]
+    if long:
+        yield warning(f"Integers above 16,777,216 are rounded in the result: {', '.join(long)}. SCALE none keeps them.")
 
 
 def _open_output(

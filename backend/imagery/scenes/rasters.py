@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ToolboxError
-from ..raster import RasterInfo, describe
+from ..raster import RasterInfo, RasterReader
 from ..sensors import load_sensors
 from .files import list_files
 from .landsat import read_landsat
@@ -126,9 +126,10 @@ def _stack(paths: Sequence[str], reserved: Iterable[str] = ()) -> Scene:
     bands: list[SceneBand] = []
     sensor, taken = "", set(reserved)
     for path in paths:
-        info = describe(path)
+        with RasterReader(path) as reader:
+            info, imagery = reader.info, reader.bands
         sensor = sensor or info.sensor
-        for band in range(1, info.count + 1):
+        for band in imagery:  # an alpha band is a mask
             name = _name_band(info, band, taken)
             taken.add(name)
             bands.append(

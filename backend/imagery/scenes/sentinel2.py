@@ -170,7 +170,9 @@ def _read_scalings(metadata: Element, level: str, title: str) -> tuple[dict[str,
             raise ValueError("not finite")
         baseline = float(find_text(metadata, "PROCESSING_BASELINE") or _baseline_of_name(title))
     except (ValueError, ZeroDivisionError) as fault:
-        raise ToolboxError(f"The metadata of {title} hold no usable quantification value and offsets ({fault}); download it again.") from fault
+        raise ToolboxError(
+            f"The metadata of {title} hold no usable quantification value and offsets ({fault}); download it again."
+        ) from fault
     if offsets:
         return scalings, ""
     if baseline >= BASELINE_WITH_OFFSET:

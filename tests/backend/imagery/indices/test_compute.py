@@ -282,3 +282,17 @@ def test_list_without_end_is_refused(tmp_path):
     image = write_raster(tmp_path / "n.tif", np.full((2, 8, 8), 0.3, np.float32), names=["red", "nir"])
     with pytest.raises(ToolboxError, match="500 at most"):
         run(image, tmp_path / "o.tif", ";".join(f"x{number}=N" for number in range(501)))
+
+
+def test_name_of_a_constant_and_of_a_band_is_refused_showing_both(tmp_path):
+    image = write_raster(tmp_path / "n.tif", np.full((2, 8, 8), 0.3, np.float32), names=["L", "nir"])
+    with pytest.raises(ToolboxError, match="which is the constant 1 and the image's band 1; write b1"):
+        run(image, tmp_path / "o.tif", "x=L+0*nir", sensor="custom", band_map="N=2")
+
+
+def test_digital_numbers_beside_the_sampled_places_are_noticed(tmp_path):
+    values = np.full((2, 1400, 1400), 3000, np.uint16)
+    values[:, 100:1300, 100:1300] = 0
+    image = write_raster(tmp_path / "h.tif", values, names=["red", "nir"], nodata=0)
+    _, events = run(image, tmp_path / "o.tif", "EVI2")
+    assert texts(events).count("look like digital numbers") == 1
