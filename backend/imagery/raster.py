@@ -167,6 +167,11 @@ class RasterReader:
     def __exit__(self, *_: object) -> None:
         self._dataset.close()
 
+    @property
+    def files(self) -> list[str]:
+        """The files that GDAL reads, with those that a VRT is made of."""
+        return list(self._dataset.files)
+
     def _image_bands(self) -> list[int]:
         """All bands but an alpha band, which says what is valid and is not imagery."""
         kinds = zip(self._dataset.indexes, self._dataset.colorinterp, strict=True)

@@ -26,6 +26,7 @@ SYNONYMS = {
     "rededge071": "rededge1", "rededge075": "rededge2", "rededge078": "rededge3", "swir16": "swir1", "swir22": "swir2",
     "swir 1": "swir1", "swir 2": "swir2", "water vapour": "water_vapour", "water vapor": "water_vapour", "nir09": "water_vapour",
 }  # fmt: skip
+MAIN_LETTERS = {"B": "blue", "G": "green", "R": "red", "N": "nir", "S1": "swir1", "S2": "swir2"}
 _CODE = re.compile(r"(?:sr_|st_)?b0?(\d{1,2}a?)(?:_\d0m)?", re.IGNORECASE)
 
 
@@ -173,6 +174,34 @@ def _match_auto(table: SensorTable, names: Sequence[str], wavelengths_um: Sequen
     return LetterMatch(found or _by_wavelengths(table, wavelengths_um))
 
 
+def name_meanings(names: Sequence[str], wavelengths_um: Sequence[float | None] = (), sensor: str = "") -> list[str]:
+    """Our names (red, nir) of an image's bands, by which images that name them otherwise can be compared.
+
+    Args:
+        names: Names of the bands, such as B04, SR_B4 or red.
+        wavelengths_um: Their wavelengths in micrometres, None where unknown; used for the main bands that their names do not tell.
+        sensor: Id of their sensor; empty or unknown = a code counts only if all sensors that may write the names agree on it.
+
+    Returns:
+        One name for each band, empty where its meaning is not known.
+    """
+    table = load_sensors()
+    known = [table.sensors[sensor]] if sensor in table.sensors else []
+    common = {band.name for entry in table.sensors.values() for band in entry.bands}
+    is_padded = any(re.match(r"b0\d", name.strip(), re.IGNORECASE) for name in names)  # as only Sentinel-2 writes them
+    writers = known or [entry for entry in table.sensors.values() if not is_padded or entry.id.startswith("sentinel2")]
+    meanings = []
+    for name in names:
+        found = {band.name for entry in writers if (band := entry.find(name))}
+        own = common_name(name)
+        meanings.append(own if own in common else found.pop() if len(found) == 1 else "")
+    if not known and wavelengths_um:
+        for letter, number in _by_wavelengths(table, wavelengths_um).items():
+            if letter in MAIN_LETTERS and not meanings[number - 1] and MAIN_LETTERS[letter] not in meanings:
+                meanings[number - 1] = MAIN_LETTERS[letter]
+    return meanings
+
+
 def _by_names(sensor: Sensor, names: Iterable[str]) -> dict[str, int]:
     """Letters of the bands that the sensor knows by name or code."""
     found: dict[str, int] = {}
@@ -241,10 +270,11 @@ def parse_band_map(text: str, names: Sequence[str]) -> dict[str, int]:
     letters = {band.name: band.letters[0] for sensor in table.sensors.values() for band in sensor.bands if band.letters}
     keys = [name.strip().casefold() for name in names]
     found: dict[str, int] = {}
-    for entry in re.split(r"[\s,;]+", text.strip()):
+    separator = r"[;,\n]+" if re.search(r"[;,\n]", text.strip()) else r"\s+"  # names may hold blanks
+    for entry in map(str.strip, re.split(separator, text.strip())):
         if not entry:
             continue
-        left, equals, right = entry.partition("=")
+        left, equals, right = (part.strip() for part in entry.partition("="))
         letter = left if left in table.letters else letters.get(common_name(left), "")
         if not equals or not letter:
             raise ToolboxError(

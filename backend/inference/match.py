@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Finds a model's bands in a raster, by name first, then by order, and compares the ground sample distances."""
+"""Finds a model's bands in a raster, by name, by what names mean (red is B04), then by order; compares ground sample distances."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from ..errors import ToolboxError
 from ..imagery.raster import RasterInfo
+from ..imagery.sensors import name_meanings
 
 GENERIC_NAME = re.compile(r"band[ _]?\d+", re.IGNORECASE)
 GSD_TOLERANCE = 0.25
 
 
 def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str], model: str) -> tuple[list[int], str]:
-    """One-based bands of the raster in the model's order, and a sentence when they were matched by order only.
+    """One-based bands of the raster in the model's order, and a sentence when they were not matched by their names.
 
     Args:
         info: The raster.
@@ -23,7 +24,7 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
         model: Name of the model, for messages.
 
     Raises:
-        ToolboxError: A band is missing (named), or names are missing and the numbers of bands differ.
+        ToolboxError: A band is missing (named), two mean the same, or names are missing and the numbers of bands differ.
     """
     keys = [info.band_names[band - 1].strip().casefold() for band in available]
     names = [name.strip().casefold() for name in wanted]
@@ -36,6 +37,10 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
             used = f"{', '.join(wanted)} of its {len(available)} bands are used"
             remark = f"The raster's bands have no names; {used}. Check that they fit."
         return [available[keys.index(name)] for name in names], remark
+    matched = _match_meanings(info, available, wanted) if len(set(names)) == len(names) else []
+    if matched:
+        pairs = ", ".join(f"{name} = {info.band_names[band - 1]}" for name, band in zip(wanted, matched, strict=True))
+        return matched, f"The bands were matched by what their names mean: {pairs}."
     if are_named and not all(GENERIC_NAME.fullmatch(name) for name in names):
         missing = [name for name, key in zip(wanted, names, strict=True) if key not in keys]
         if missing:
@@ -50,6 +55,23 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
             "these names; stack the same bands in the same order."
         )
     return list(available), f"The bands were matched by their order, since their names do not tell them: {', '.join(wanted)}."
+
+
+def _match_meanings(info: RasterInfo, available: Sequence[int], wanted: Sequence[str]) -> list[int]:
+    """One-based bands by name or, where no band has the name, by its meaning; empty unless each name has a band of its own."""
+    keys = {band: info.band_names[band - 1].strip().casefold() for band in available}
+    all_meanings = name_meanings(info.band_names, info.wavelengths, info.sensor)
+    found: list[int] = []
+    for name, meaning in zip(wanted, name_meanings(wanted), strict=True):
+        same = [band for band in available if keys[band] == name.strip().casefold()]
+        if len(same) > 1:  # the same name twice tells nothing
+            return []
+        same = same or [band for band in available if meaning and all_meanings[band - 1] == meaning]
+        if len(same) > 1:
+            both = " and ".join(info.band_names[band - 1] for band in same[:2])
+            raise ToolboxError(f"The raster has two bands that mean {name}, {both}; rename or remove the one that is not meant.")
+        found += same
+    return found if len(found) == len(wanted) == len(set(found)) else []
 
 
 def compare_gsd(info: RasterInfo, gsd_m: float | None) -> str:

@@ -19,6 +19,7 @@ from .formula import Formula, parse_formula
 
 TABLE = Path(__file__).resolve().parents[3] / "resources" / "tables" / "spectral_indices.json"
 OWN_DOMAIN = "own"
+MOST_INDICES = 500  # the catalogue has 280
 LONGEST_NAME = 60
 
 
@@ -82,6 +83,8 @@ def parse_selection(text: str) -> list[IndexDefinition]:
         if definition.name in chosen:
             raise ToolboxError(f"INDICES names “{definition.name}” twice; leave one out.")
         chosen[definition.name] = definition
+    if len(chosen) > MOST_INDICES:
+        raise ToolboxError(f"INDICES names {len(chosen)} indices, {MOST_INDICES} at most are computed at once; split the list.")
     if not chosen:
         raise ToolboxError("INDICES is empty; give names such as NDVI;NDWI or own formulas such as mine=(N-R)/(N+R).")
     return list(chosen.values())

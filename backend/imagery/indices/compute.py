@@ -19,6 +19,7 @@ from rasterio.windows import Window
 from ...errors import ToolboxError
 from ...runtime.protocol import Event, info, progress, result, warning
 from ..image_writer import BLOCK, ImageGrid, ImageOutput, OutputBand
+from ..overwriting import refuse_overwriting
 from ..raster import SENSOR_TAG, RasterReader
 from ..sensors import LetterMatch, load_sensors, match_letters
 from ..windows import plan_windows, read_ahead
@@ -33,6 +34,11 @@ PROGRESS_SECONDS = 0.3
 WRITE_SHARE = 0.9  # of the progress bar; the rest is the overviews' and the move to the final name
 SAMPLE_SIDE = 256  # pixels of the places at which the values are looked at
 NO_REFLECTANCE = ("T", "T1", "T2", "VV", "VH", "HH", "HV")
+NUMBERS_WARNING = (
+    "The values look like digital numbers, not reflectance of 0 to 1. Formulas with constants, such as EVI or SAVI, come out wrong, "
+    "and if the numbers have an offset, as those of Landsat Collection 2 and of Sentinel-2 since 2022, all do. Run Prepare satellite "
+    "scene first, or set the bands' scale and offset."
+)
 
 
 def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
@@ -51,6 +57,7 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
     parameters = parse_parameters(settings.parameters)
     with RasterReader(settings.raster) as reader:
         image, imagery_bands = reader.info, reader.bands
+        refuse_overwriting(settings.output, [settings.raster, *reader.files])
     match = match_letters(image.band_names, image.wavelengths, image.sensor, settings.sensor, settings.band_map)
     indices = find_inputs(parse_selection(settings.indices), InputFinder(match, image.band_names, parameters), match)
     yield from _announce(match, indices, image.band_names)
@@ -64,11 +71,7 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES, GDAL_NUM_THREADS="ALL_CPUS"), RasterReader(settings.raster, bands) as reader:
         are_numbers = _look_like_numbers(reader, scales)
         if are_numbers:
-            yield warning(
-                "The values look like digital numbers, not reflectance of 0 to 1. Formulas with constants, such as EVI or SAVI, come "
-                "out wrong, and if the numbers have an offset, as those of Landsat Collection 2 and of Sentinel-2 since 2022, all do. "
-                "Run Prepare satellite scene first, or set the bands' scale and offset."
-            )
+            yield warning(NUMBERS_WARNING)
         output = ImageOutput(
             Path(settings.output),
             job_id,
@@ -85,9 +88,17 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
             yield from _stream(reader, evaluator, output, tally, len(copied) + len(indices))
             if not tally.valid:
                 raise ToolboxError("The bands that the indices need are nodata everywhere; check the image and its nodata value.")
+            if not tally.finite:
+                raise ToolboxError(
+                    "No index has a value at any pixel: the formulas divide by zero, or with OUT_OF_RANGE nodata all pixels lie "
+                    "outside 0…1, as digital numbers do; run Prepare satellite scene first, or choose OUT_OF_RANGE keep."
+                )
             for _ in output.build_overviews() if settings.overviews else ():
                 yield progress(WRITE_SHARE, "Building overviews")
             output.publish()
+    if not are_numbers and 2 * tally.above > tally.reflectance:  # the sample lay elsewhere
+        are_numbers = True
+        yield warning(NUMBERS_WARNING)
     yield from _report(tally, image.band_names, are_numbers, settings.out_of_range)
     yield progress(1.0)
     yield result({"OUTPUT": settings.output})
@@ -159,7 +170,7 @@ def _report(tally: Tally, names: tuple[str, ...], are_numbers: bool, out_of_rang
                 f"{name}: {count:,} pixels ({share:.2g} % of the valid ones) have no finite value, such as after a division by zero; "
                 "they are nodata."
             )
-    if are_numbers:
+    if are_numbers and out_of_range == "keep":  # the warning about digital numbers says it all
         return
     done = {"keep": "They were used as they are.", "clip": "They were clipped to 0…1.", "nodata": "These pixels are nodata."}
     for band, count in sorted(tally.outside.items()):

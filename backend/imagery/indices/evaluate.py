@@ -37,6 +37,9 @@ class Tally:
         valid: Pixels with data in all used bands.
         nodata: Pixels without.
         undefined: By index, valid pixels at which its formula has no finite value, such as a division by zero.
+        finite: Values of indices that are numbers, over all indices.
+        reflectance: Valid values of reflectance bands.
+        above: Those of them that are above 1.
         outside: By one-based band number, valid pixels whose reflectance is below 0 or above 1.
     """
 
@@ -44,11 +47,17 @@ class Tally:
     nodata: int = 0
     undefined: dict[str, int] = field(default_factory=dict)
     outside: dict[int, int] = field(default_factory=dict)
+    finite: int = 0
+    reflectance: int = 0
+    above: int = 0
 
     def add(self, other: Tally) -> None:
         """Adds the counts of another part of the image."""
         self.valid += other.valid
         self.nodata += other.nodata
+        self.finite += other.finite
+        self.reflectance += other.reflectance
+        self.above += other.above
         for mine, its in ((self.undefined, other.undefined), (self.outside, other.outside)):
             for key, count in its.items():
                 mine[key] = mine.get(key, 0) + count
@@ -141,12 +150,14 @@ class IndexEvaluator:
         self, number: int, band: NDArray[np.float64], valid: NDArray[np.bool_], usable: NDArray[np.bool_], tally: Tally
     ) -> NDArray[np.bool_]:
         """Counts reflectance outside 0…1 and does with it what is asked; returns the pixels that remain usable."""
+        tally.reflectance += tally.valid
         if band.min() >= 0 and band.max() <= 1:
             return usable
         outside = ((band < 0) | (band > 1)) & valid
         count = int(np.count_nonzero(outside))
         if count:
             tally.outside[number] = count
+            tally.above += int(np.count_nonzero((band > 1) & valid))
         if self._out_of_range == "clip":
             np.clip(band, 0, 1, out=band)
         return usable & ~outside if self._out_of_range == "nodata" else usable
@@ -165,7 +176,9 @@ class IndexEvaluator:
             result[:] = index.formula.evaluate(inputs)
         finite = np.isfinite(result)
         if finite.all() and usable.all():
+            tally.finite += finite.size
             return
+        tally.finite += int(np.count_nonzero(finite & usable))
         tally.undefined[index.definition.name] = int(np.count_nonzero(~finite & usable))
         result[~(finite & usable)] = np.nan
 

@@ -2,7 +2,7 @@
 """Which bands and numbers of an image the names in an index's formula stand for, and which of them it lacks.
 
 Names are, in this order: letters of bands (N, S1), kernels of two bands (kNR), wavelengths (lambdaN, in nanometres), constants
-(L, g), and, in own formulas, the image's band names and b1, b2, … for its bands by number. Standard library only; also imported by
+(L, g), and, in own formulas, b1, b2, … for the image's bands by number, then its band names. Standard library only; also imported by
 QGIS, so it keeps to Python 3.9.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ...errors import ToolboxError
 from ..sensors import LetterMatch, load_sensors
-from .catalogue import Constant, IndexDefinition, load_catalogue
+from .catalogue import OWN_DOMAIN, Constant, IndexDefinition, load_catalogue
 from .formula import Formula
 
 
@@ -71,6 +71,12 @@ class InputFinder:
         elif self._kernel(name):
             found.kernels[name] = self._kernel(name)
         elif self._number(name) is not None:
+            if found.definition.domain == OWN_DOMAIN and name in self._names:
+                number = list(self._names).index(name) + 1
+                raise ToolboxError(
+                    f"The formula {found.definition.name} holds {name}, which is the constant {self._number(name):g} and the image's "
+                    f"band {number}; write b{number} for the band, or rename the band."
+                )
             found.numbers[name] = self._number(name)
         elif self._band_of_own_formula(name):
             found.bands[name] = self._band_of_own_formula(name)
@@ -94,11 +100,11 @@ class InputFinder:
         return float(constant.default) if constant and constant.default is not None else None
 
     def _band_of_own_formula(self, name: str) -> int:
-        """The band with this name or, as b1, with this number; 0 if there is none."""
-        if name in self._names:
-            return list(self._names).index(name) + 1
+        """The band with this number, as b1, or else with this name; 0 if there is none."""
         number = re.fullmatch(r"b(\d{1,3})", name)
-        return int(number[1]) if number and 1 <= int(number[1]) <= len(self._names) else 0
+        if number:
+            return int(number[1]) if 1 <= int(number[1]) <= len(self._names) else 0
+        return list(self._names).index(name) + 1 if name in self._names else 0
 
 
 def find_inputs(definitions: Sequence[IndexDefinition], finder: InputFinder, match: LetterMatch) -> list[IndexInputs]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import CRSError, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
@@ -19,9 +20,11 @@ from rasterio.windows import Window
 
 from ...errors import ToolboxError
 from ..image_writer import ImageGrid
+from .band_view import GDAL_TYPES, open_view
 
 LARGEST_SIDE = 1_000_000  # pixels
 EDGES = 21  # points along each edge of an extent that is brought to another CRS
+GROWTH = 0.01  # of the scene's sides
 ALIGNED = 1e-3  # of a cell: differences below are rounding of the files
 
 
@@ -50,7 +53,7 @@ def plan_grid(
     rows = _count_cells(reference.height * -own.e, y_size)
     first_column = first_row = 0
     if extent is not None:
-        xmin, ymin, xmax, ymax = _to_crs(extent, extent_crs, reference.crs)
+        xmin, ymin, xmax, ymax = _to_crs(extent, extent_crs, reference)
         if y_size < 0:
             ymin, ymax = ymax, ymin
         first_column = max(math.floor((xmin - left) / x_size + ALIGNED), 0)
@@ -58,8 +61,7 @@ def plan_grid(
         columns = min(math.ceil((xmax - left) / x_size - ALIGNED), columns)
         rows = min(math.ceil((top - ymin) / y_size - ALIGNED), rows)
         if columns <= first_column or rows <= first_row:
-            bounds = ", ".join(f"{edge:g}" for edge in reference.bounds)
-            raise ToolboxError(f"EXTENT lies outside the scene, which covers {bounds} in its coordinates; choose another extent.")
+            raise _outside(reference)
     width, height = columns - first_column, rows - first_row
     if max(width, height) > LARGEST_SIDE:
         raise ToolboxError(
@@ -74,14 +76,42 @@ def _count_cells(length: float, size: float) -> int:
     return max(math.ceil(length / size - ALIGNED), 1)
 
 
-def _to_crs(extent: Sequence[float], extent_crs: str | None, crs: CRS | None) -> Sequence[float]:
+def _outside(reference: rasterio.DatasetReader) -> ToolboxError:
+    bounds = ", ".join(f"{edge:g}" for edge in reference.bounds)
+    return ToolboxError(f"EXTENT lies outside the scene, which covers {bounds} in its coordinates; choose another extent.")
+
+
+def _to_crs(extent: Sequence[float], extent_crs: str | None, reference: rasterio.DatasetReader) -> Sequence[float]:
+    """The extent in the reference's CRS; what reaches beyond the reference is cut first, since a projection holds near it only."""
+    crs: CRS | None = reference.crs
     if extent_crs is None or crs is None:
         return extent
+    x0, y0, x1, y1 = reference.bounds
+    own = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
     try:
         given = CRS.from_user_input(extent_crs)
-        return extent if given == crs else transform_bounds(given, crs, *extent, densify_pts=EDGES)
+        if given == crs:
+            return extent
+        near = _cut(extent, transform_bounds(crs, given, *own, densify_pts=EDGES))
+        if near[0] >= near[2] or near[1] >= near[3]:
+            raise _outside(reference)
+        brought = transform_bounds(given, crs, *near, densify_pts=EDGES)
     except (CRSError, RasterioError) as fault:
         raise ToolboxError(f"EXTENT cannot be brought to the scene's coordinate system ({fault}); give it in that one.") from fault
+    return [edge if math.isfinite(edge) else limit for edge, limit in zip(brought, own, strict=True)]
+
+
+def _cut(extent: Sequence[float], scene: Sequence[float]) -> Sequence[float]:
+    """The part of an extent on the scene's bounds, which are grown a little, since the points along their edges are few."""
+    if not all(map(math.isfinite, scene)) or scene[0] > scene[2]:  # across the antimeridian
+        return extent
+    grow_x, grow_y = GROWTH * (scene[2] - scene[0]), GROWTH * (scene[3] - scene[1])
+    return (
+        max(extent[0], scene[0] - grow_x),
+        max(extent[1], scene[1] - grow_y),
+        min(extent[2], scene[2] + grow_x),
+        min(extent[3], scene[3] + grow_y),
+    )
 
 
 class GridReader:
@@ -93,6 +123,7 @@ class GridReader:
         grid: Where to read.
         resampling: For sources of another grid.
         nodata: Stored value without data, besides the source's own; None if there is none.
+        saturated: Stored value of a saturated detector, which is not averaged with its neighbours; None if it is as any other.
 
     Raises:
         ToolboxError: Source and grid cannot be brought together.
@@ -105,14 +136,23 @@ class GridReader:
         grid: ImageGrid,
         resampling: Resampling,
         nodata: float | None = None,
+        saturated: float | None = None,
     ) -> None:
         self._source = source
         self._numbers = list(numbers)
         self._shift = _find_shift(source, grid)
         self._nodata = source.nodatavals[self._numbers[0] - 1] if nodata is None else nodata
+        kinds = zip(source.indexes, source.colorinterp, strict=True)
+        self._alpha = next((band for band, kind in kinds if kind == ColorInterp.alpha), 0)
+        self._saturated = saturated
         self._warped: WarpedVRT | None = None
+        self._nearest: WarpedVRT | None = None  # tells which cells are saturated
+        self._views = ExitStack()
         if self._shift is None:
             self._warped = self._warp(grid, resampling)
+            if saturated is not None:
+                shape = {"width": grid.width, "height": grid.height, "transform": grid.transform}
+                self._nearest = self._views.enter_context(WarpedVRT(source, crs=grid.crs_wkt or source.crs, **shape))
 
     @property
     def is_resampled(self) -> bool:
@@ -125,6 +165,7 @@ class GridReader:
     def __exit__(self, *_: object) -> None:
         if self._warped is not None:
             self._warped.close()
+        self._views.close()
         self._source.close()
 
     def _warp(self, grid: ImageGrid, resampling: Resampling) -> WarpedVRT:
@@ -135,9 +176,15 @@ class GridReader:
             )
         is_float = self._source.dtypes[self._numbers[0] - 1].startswith("float")
         options = {} if self._nodata is None and not is_float else {"src_nodata": math.nan if self._nodata is None else self._nodata}
+        source = self._source
+        dtype = source.dtypes[self._numbers[0] - 1]
+        is_several = source.count > 1 and len(self._numbers) == 1
+        if options and dtype in GDAL_TYPES and (is_several or self._saturated is not None):
+            source = self._views.enter_context(open_view(source, self._numbers[0], options["src_nodata"], self._saturated))
+            self._numbers = [1]
         try:
             return WarpedVRT(
-                self._source,
+                source,
                 crs=grid.crs_wkt or self._source.crs,
                 transform=grid.transform,
                 width=grid.width,
@@ -145,7 +192,9 @@ class GridReader:
                 resampling=resampling,
                 dtype=None if resampling == Resampling.nearest else "float32",
                 num_threads="ALL_CPUS",
-                **(options | {"nodata": options["src_nodata"]} if options else {"add_alpha": True}),
+                # else a pixel without data in some bands would count as valid in all, and its nodata value be interpolated
+                UNIFIED_SRC_NODATA="NO",
+                **(options | {"nodata": options["src_nodata"]} if options else {"add_alpha": not self._alpha}),
             )
         except RasterioError as failure:
             raise ToolboxError(f"{self._source.name} cannot be brought to the grid of the first raster ({failure}).") from failure
@@ -163,11 +212,19 @@ class GridReader:
         except RasterioError as failure:
             raise ToolboxError(f"{self._source.name} cannot be read ({failure}); the file is damaged, get it again.") from failure
 
+    def find_saturated(self, values: NDArray[np.generic], window: Window) -> NDArray[np.bool_] | None:
+        """Where the detector was saturated (rows, columns), given the values that were read; None if no value means that."""
+        if self._saturated is None:
+            return None
+        return (values[0] if self._nearest is None else self._nearest.read(1, window=window)) == self._saturated
+
     def _read_warped(self, warped: WarpedVRT, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         values = warped.read(self._numbers, window=window)
         valid = self._differs(values)
-        if self._nodata is None and warped.count > self._source.count:  # the alpha band that tells what lies outside
-            valid &= warped.read(warped.count, window=window) != 0
+        # the alpha band tells what lies outside: the source's own, or the one that was added
+        alpha = self._alpha or (warped.count if warped.count > self._source.count else 0)
+        if self._nodata is None and alpha:
+            valid &= warped.read(alpha, window=window) != 0
         return values, valid
 
     def _read_aligned(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:

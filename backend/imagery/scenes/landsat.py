@@ -16,7 +16,7 @@ from ...errors import ToolboxError
 from ..sensors import Sensor, SensorBand, load_sensors
 from .files import ProductFiles
 from .landsat_metadata import LandsatMetadata, band_file_keys, parse_mtl
-from .quality import QualityBand
+from .quality import QualityBand, classes_of
 from .scene import REFLECTANCE, SURFACE, TEMPERATURE, TOP_OF_ATMOSPHERE, Scaling, Scene, SceneBand, missing_remark
 from .sources import product_driver
 
@@ -46,6 +46,12 @@ def read_landsat(files: ProductFiles, metadata_name: str, only: Sequence[str] = 
     bands: list[SceneBand] = []
     missing: list[str] = []
     codes = band_file_keys(metadata)
+    unknown = [file for file in only if file not in codes.values()]
+    if unknown:
+        raise ToolboxError(
+            f"{unknown[0]} is not among the bands read ({', '.join(codes.values())}); leave it out, or choose SCALE none. Of the two "
+            "gains of Landsat 7's thermal band B6_VCID_1 is read."
+        )
     for code, file in codes.items():
         known = sensor.find(code)
         if known is None or (only and file not in only):
@@ -61,6 +67,7 @@ def read_landsat(files: ProductFiles, metadata_name: str, only: Sequence[str] = 
         bands=tuple(bands),
         usual=tuple(code for name in only for code, file in codes.items() if file == name) if only else sensor.stacks[0],
         quality=_find_quality(files, metadata, present),
+        missing_quality=_find_missing_quality(metadata, present),
         level=level,
         date=metadata.find("IMAGE_ATTRIBUTES", "DATE_ACQUIRED") or "",
         remarks=missing_remark(missing),
@@ -139,3 +146,9 @@ def _find_quality(files: ProductFiles, metadata: LandsatMetadata, present: dict[
         for kind, file in named.items()
         if file in present
     )
+
+
+def _find_missing_quality(metadata: LandsatMetadata, present: dict[str, str]) -> dict[str, str]:
+    """By class, the quality file that the metadata name but that is not there."""
+    named = {kind: metadata.find("PRODUCT_CONTENTS", key) for kind, key in QUALITY_KEYS.items()}
+    return {name: file for kind, file in named.items() if file and file not in present for name in sorted(classes_of(kind))}

@@ -7,6 +7,7 @@ All three hold the same groups of keys and values; the text, not the number, of 
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -40,9 +41,12 @@ class LandsatMetadata:
         """A value as a number; raises ToolboxError when there is none or it is no number."""
         text = self.text(group, key)
         try:
-            return float(text)
-        except ValueError as fault:
-            raise ToolboxError(f"{self.name} has {key} = {text[:40]!r}, which is no number; download the product again.") from fault
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ToolboxError(f"{self.name} has {key} = {text[:40]!r}, which is no number; download the product again.")
+        return number
 
 
 def parse_mtl(name: str, content: bytes) -> LandsatMetadata:

@@ -33,6 +33,10 @@ class Masker:
     codes: list[str]
     counts: dict[str, int] = field(default_factory=dict)
 
+    def count(self, name: str, found: NDArray[np.bool_]) -> None:
+        """Adds the pixels of a class."""
+        self.counts[name] = self.counts.get(name, 0) + int(np.count_nonzero(found))
+
     def find_masked(self, window: Window) -> NDArray[np.bool_]:
         """(rows, columns) bool: where any of the classes is."""
         masked = np.zeros((window.height, window.width), bool)
@@ -40,7 +44,7 @@ class Masker:
             values, _ = reader.read(window)
             for name in classes:
                 found = quality.find(values, name, self.codes)
-                self.counts[name] = self.counts.get(name, 0) + int(np.count_nonzero(found))
+                self.count(name, found)
                 masked |= found
         return masked
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .scene import TEMPERATURE, SceneBand
+from .scene import OTHER, TEMPERATURE, SceneBand
 from .settings import SceneSettings
 from .sources import open_source
 
@@ -37,6 +37,8 @@ class PixelFormat:
         """Scale and offset by which a reader of the output gets physical values."""
         if self.is_scaled and self.dtype == "int16":
             return INT16_TEMPERATURE if band.kind == TEMPERATURE else INT16_REFLECTANCE
+        if not self.is_scaled and band.kind == OTHER:  # numbers of a product are wanted as they are
+            return band.scaling.scale, band.scaling.offset
         return 1.0, 0.0
 
     def encode(self, band: SceneBand, stored: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.generic]:
@@ -76,7 +78,8 @@ def choose_format(bands: Sequence[SceneBand], settings: SceneSettings) -> PixelF
     if common in LARGER and set(declared) == {None}:
         # all their numbers may be in use: one size larger has room for a nodata value
         return PixelFormat(LARGER[common], np.iinfo(LARGER[common]).min, False)
-    return PixelFormat("float64" if np.dtype(common).itemsize > 4 else "float32", float("nan"), False)
+    is_long = np.dtype(common).itemsize > (2 if np.dtype(common).kind in "iu" else 4)  # float32 holds integers up to 2^24
+    return PixelFormat("float64" if is_long else "float32", float("nan"), False)
 
 
 def _look_into(band: SceneBand) -> tuple[str, float | None]:

@@ -23,6 +23,7 @@ from rasterio.windows import Window
 from ...errors import ToolboxError
 from ...runtime.protocol import Event, info, progress, result, warning
 from ..image_writer import ImageGrid, ImageOutput, OutputBand
+from ..overwriting import refuse_overwriting
 from ..raster import SENSOR_TAG
 from ..sensors import load_sensors
 from ..windows import plan_windows, read_ahead
@@ -34,6 +35,7 @@ from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand
 from .settings import SceneSettings
 from .sources import open_source
 
+LONG_TYPES = ("int32", "uint32", "int64", "uint64")
 WINDOW_SIDE, WINDOW_PIXELS = 1024, 2**22  # rows of a window: the tiles of Sentinel-2's images, each of which is decoded once
 GDAL_CACHE_BYTES = 256 * 2**20
 PROGRESS_SECONDS = 0.3
@@ -62,12 +64,18 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         yield from _announce(scene, settings)
         resampling = Resampling[settings.resampling]
         datasets = [stack.enter_context(open_source(band.source, band.driver)) for band in bands]
+        read = [file for dataset in datasets for file in dataset.files]
+        refuse_overwriting(settings.output, [*settings.inputs, *scene.sources, *read])
         yield from _compare_systems(scene, bands, datasets)
+        masks_saturation = settings.mask_clouds and "saturation" in settings.wanted_classes
+        saturated = [band.saturated if masks_saturation else None for band in bands]
         readers = [
-            stack.enter_context(GridReader(dataset, [band.number], grid, resampling, band.nodata))
-            for dataset, band in zip(datasets, bands, strict=True)
+            stack.enter_context(GridReader(dataset, [band.number], grid, resampling, band.nodata, value))
+            for dataset, band, value in zip(datasets, bands, saturated, strict=True)
         ]
         yield from _announce_bands(bands, readers, grid)
+        if settings.scale != "none":
+            yield from _announce_rounding(bands, datasets)
         masker = open_masker(stack, scene, bands, grid, settings.wanted_classes if settings.mask_clouds else [])
         stacker = Stacker(bands, readers, masker, choose_format(bands, settings), grid, [0] * len(bands))
         output = stack.enter_context(_open_output(scene, bands, grid, stacker.pixels, settings, job_id))
@@ -93,7 +101,13 @@ def _refuse_impossible(scene: Scene, settings: SceneSettings) -> None:
         raise ToolboxError(
             "OUTPUT_TYPE int16 stores the reflectance of a Landsat or Sentinel-2 product; choose float32 for other rasters."
         )
-    if settings.mask_clouds and not scene.quality:
+    missing = _missing_quality(scene, settings) if settings.mask_clouds else {}
+    if missing:
+        raise ToolboxError(
+            f"{scene.title} lacks {', '.join(dict.fromkeys(missing.values()))}, which tells {', '.join(missing)}; download it too, "
+            "or leave these classes out of MASK_CLASSES."
+        )
+    if settings.mask_clouds and not scene.quality and (_untold(scene, settings) or not scene.level):
         raise ToolboxError(
             f"{scene.title} has no quality band (QA_PIXEL, SCL, or MSK_CLASSI since 2022), so MASK_CLOUDS cannot work; use the "
             "product's Level-2, or switch MASK_CLOUDS off."
@@ -104,9 +118,16 @@ def _refuse_impossible(scene: Scene, settings: SceneSettings) -> None:
         )
 
 
+def _missing_quality(scene: Scene, settings: SceneSettings) -> dict[str, str]:
+    """By class to mask that nothing tells, the missing file that would tell it."""
+    return {name: scene.missing_quality[name] for name in _untold(scene, settings) if name in scene.missing_quality}
+
+
 def _untold(scene: Scene, settings: SceneSettings) -> list[str]:
     """The classes to mask that no quality band of the scene tells."""
     told = {name for quality in scene.quality for name in quality.classes}
+    if any(band.saturated is not None for band in scene.bands):
+        told.add("saturation")
     return [name for name in settings.wanted_classes if name not in told]
 
 
@@ -158,6 +179,14 @@ def _announce_bands(bands: list[SceneBand], readers: list[GridReader], grid: Ima
     )
 
 
+def _announce_rounding(bands: list[SceneBand], datasets: list[rasterio.DatasetReader]) -> Iterator[Event]:
+    """Tells of integers that float32 may not hold."""
+    types = [dataset.dtypes[band.number - 1] for band, dataset in zip(bands, datasets, strict=True)]
+    long = [band.name for band, dtype in zip(bands, types, strict=True) if dtype in LONG_TYPES]
+    if long:
+        yield warning(f"Integers above 16,777,216 are rounded in the result: {', '.join(long)}. SCALE none keeps them.")
+
+
 def _open_output(
     scene: Scene, bands: list[SceneBand], grid: ImageGrid, pixels: PixelFormat, settings: SceneSettings, job_id: str
 ) -> ImageOutput:
@@ -191,6 +220,7 @@ class Stacker:
     grid: ImageGrid
     valid: list[int]
     _masked: NDArray[np.bool_] | None = None
+    _saturated: NDArray[np.bool_] | None = None  # in any band of the window so far
 
     def stack(self, output: ImageOutput) -> Iterator[Event]:
         """Reads, scales and writes all windows of all bands, one after the other; yields the progress."""
@@ -212,9 +242,13 @@ class Stacker:
         stored, valid = self.readers[position].read(window)
         if self._masked is not None:
             valid &= ~self._masked
-        saturated = self.bands[position].saturated
-        if saturated is not None and self.masker.readers:
-            valid &= stored[0] != saturated
+        saturated = self.readers[position].find_saturated(stored, window)
+        if saturated is not None:
+            valid &= ~saturated
+            self._saturated = saturated if position == 0 or self._saturated is None else self._saturated | saturated
+        if position == len(self.bands) - 1 and self._saturated is not None:
+            self.masker.count("saturation", self._saturated if self._masked is None else self._saturated & ~self._masked)
+            self._saturated = None
         return stored[0], valid
 
 

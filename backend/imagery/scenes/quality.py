@@ -39,8 +39,7 @@ class QualityBand:
     @property
     def classes(self) -> set[str]:
         """The classes that the band tells of."""
-        known = {"pixel": PIXEL_BITS, "radsat": {"saturation": ()}, "scl": SCENE_CLASSES, "classi": CLASSI_BANDS}
-        return set(known[self.kind])
+        return classes_of(self.kind)
 
     @property
     def numbers(self) -> list[int]:
@@ -65,6 +64,12 @@ class QualityBand:
             "classi": lambda: values[CLASSI_BANDS[name] - 1] == 1,
         }
         return finders[self.kind]()
+
+
+def classes_of(kind: str) -> set[str]:
+    """The classes that a kind of quality band tells of."""
+    known = {"pixel": PIXEL_BITS, "radsat": {"saturation": ()}, "scl": SCENE_CLASSES, "classi": CLASSI_BANDS}
+    return set(known[kind])
 
 
 def saturation_bit(code: str) -> int:

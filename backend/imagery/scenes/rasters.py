@@ -2,17 +2,19 @@
 """A list of rasters as a scene: loose band files of one product, or anything else (a height model, a scene of last year, radar).
 
 Band files are recognised by their names. With the product's metadata file beside or above them they get its scaling, so they must be
-of one product. Any other raster brings all its bands, with their own scale, offset and nodata.
+of one product. Any other raster brings all its bands, with their own scale, offset and nodata. A product's quality, colour and
+atmosphere files are left out and named, unless stored numbers are asked for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ToolboxError
-from ..raster import RasterInfo, describe
+from ..raster import RasterInfo, RasterReader
 from ..sensors import load_sensors
 from .files import list_files
 from .landsat import read_landsat
@@ -21,6 +23,12 @@ from .sentinel2 import IMAGE_NAME, METADATA_NAME, read_sentinel2
 
 LANDSAT_NAME = re.compile(
     r"(?P<product>L[COTE]0[4-9]_(?:L1TP|L1GT|L1GS|L2SP|L2SR)_\d{6}_\d{8}_\d{8}_02_(?:T1|T2|RT))_(?:(?:SR|ST)_)?B\d{1,2}(?:_VCID_\d)?\.TIF",
+    re.IGNORECASE,
+)
+# Files of a product that hold no reflectance or temperature.
+OTHER_NAME = re.compile(
+    r"(?:L[COTE]0[4-9]_L\w+_(?:QA_\w+|(?:SR|ST)_(?:\w*QA\w*|ATRAN|CDIST|DRAD|EMIS|EMSD|TRAD|URAD|CLOUD_\w+|ATMOS_OPACITY)|S[AZ]A|V[AZ]A)\.TIF"
+    r"|(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}_(?:TCI|WVP|AOT|SCL)(?:_\d0m)?\.(?:jp2|tif))",
     re.IGNORECASE,
 )
 SENTINEL_PRODUCT = re.compile(r"(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}", re.IGNORECASE)
@@ -37,30 +45,54 @@ def read_rasters(paths: Sequence[str], scale: str) -> Scene:
     Raises:
         ToolboxError: The band files are of several products, or lack the metadata that their scaling needs; a raster cannot be read.
     """
-    landsat = {path: match["product"] for path in paths if (match := LANDSAT_NAME.fullmatch(Path(path).name))}
-    sentinel = {path: _sentinel_product(path) for path in paths if IMAGE_NAME.fullmatch(Path(path).name)}
-    for products, name in ((landsat, "Landsat"), (sentinel, "Sentinel-2")):
-        several = sorted(set(products.values()))
-        if len(products) == len(paths) and len(several) > 1:
-            raise ToolboxError(
-                f"The {name} band files are of several scenes ({', '.join(several[:3])}), which may lie in different UTM zones; "
-                "prepare each scene by itself, then stack the results."
-            )
-    scene = None
-    if len(landsat) == len(paths):
-        scene = _find_landsat(paths, next(iter(landsat.values())))
-    elif len(sentinel) == len(paths):
-        scene = _find_sentinel2(paths)
-    if scene is not None:
-        return scene
-    if scale != "none" and (len(landsat) == len(paths) or len(sentinel) == len(paths)):
+    landsat = {path: match["product"].upper() for path in paths if (match := LANDSAT_NAME.fullmatch(Path(path).name))}
+    sentinel = {path: _sentinel_product(path) for path in paths if _is_sentinel_band(path)}
+    recognised = {**landsat, **sentinel}
+    several = sorted(set(recognised.values()))
+    if len(several) > 1 and (scale != "none" or len(recognised) == len(paths)):
         raise ToolboxError(
-            f"The metadata file of {Path(paths[0]).name} is not there, so its scaling is not known: put the product's MTL or "
-            "MTD_MSI*.xml file beside the bands, or choose SCALE none."
+            f"The band files are of several scenes ({', '.join(several[:3])}), which may lie in different UTM zones; "
+            "prepare each scene by itself, then stack the results."
         )
-    if scale == "toa":
+    left_out = [path for path in paths if OTHER_NAME.fullmatch(Path(path).name)] if recognised and scale != "none" else []
+    paths = [path for path in paths if path not in left_out]
+    scene = None
+    if len(several) == 1:
+        own = list(recognised)
+        scene = _find_landsat(own, next(iter(landsat.values()))) if landsat else _find_sentinel2(own)
+    if scene is None and recognised and scale != "none":
+        raise ToolboxError(
+            f"The metadata file of {Path(next(iter(recognised))).name} is not there, so its scaling is not known: put the product's "
+            "MTL or MTD_MSI*.xml file beside the bands, or choose SCALE none."
+        )
+    if scale == "toa" and (scene is None or len(recognised) < len(paths)):
         raise ToolboxError("SCALE toa needs a Level-1 product with its metadata; for other rasters choose reflectance or none.")
-    return _stack(paths)
+    if scene is None:
+        return _stack(paths)
+    if left_out:
+        names = ", ".join(Path(path).name for path in left_out)
+        remark = f"Left out, since they are no bands but the product's own quality or derived files: {names}."
+        scene = replace(scene, remarks=(*scene.remarks, remark))
+    return scene if len(recognised) == len(paths) else _join(scene, paths, recognised)
+
+
+def _join(scene: Scene, paths: Sequence[str], recognised: Container[str]) -> Scene:
+    """Band files with their product's scaling and other rasters with their own, in the order given."""
+    taken = {text for band in scene.bands for text in (band.name, band.code)}
+    others = _stack([path for path in paths if path not in recognised], taken)
+    bands = {path: [band for band in (*scene.bands, *others.bands) if _is_source(band.source, path)] for path in paths}
+    title, remarks = "The list of rasters", (*scene.remarks, *others.remarks)
+    joined = tuple(band for path in dict.fromkeys(paths) for band in bands[path])
+    return replace(scene, title=title, bands=joined, usual=(), level="", remarks=remarks)
+
+
+def _is_source(source: str, path: str) -> bool:
+    return source == path or Path(source).absolute() == Path(path).absolute()
+
+
+def _is_sentinel_band(path: str) -> bool:
+    name = Path(path).name
+    return IMAGE_NAME.fullmatch(name) is not None and OTHER_NAME.fullmatch(name) is None
 
 
 def _sentinel_product(path: str) -> str:
@@ -81,20 +113,23 @@ def _find_landsat(paths: Sequence[str], product: str) -> Scene | None:
 def _find_sentinel2(paths: Sequence[str]) -> Scene | None:
     """The scene when the metadata file lies beside or above the files."""
     for folder in Path(paths[0]).absolute().parents[:ABOVE]:
+        if not folder.is_dir():  # in an archive
+            return None
         found = sorted(entry.name for entry in folder.iterdir() if re.fullmatch(METADATA_NAME, entry.name))
         if found:
             return read_sentinel2(list_files(folder), found[0], [Path(path).name for path in paths])
     return None
 
 
-def _stack(paths: Sequence[str]) -> Scene:
-    """All bands of all rasters; a name that repeats gets the file's name before it."""
+def _stack(paths: Sequence[str], reserved: Iterable[str] = ()) -> Scene:
+    """All bands of all rasters; a name that repeats, or is reserved, gets the file's name before it."""
     bands: list[SceneBand] = []
-    sensor, taken = "", set()
+    sensor, taken = "", set(reserved)
     for path in paths:
-        info = describe(path)
+        with RasterReader(path) as reader:
+            info, imagery = reader.info, reader.bands
         sensor = sensor or info.sensor
-        for band in range(1, info.count + 1):
+        for band in imagery:  # an alpha band is a mask
             name = _name_band(info, band, taken)
             taken.add(name)
             bands.append(

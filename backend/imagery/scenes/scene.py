@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,7 @@ class Scene:
         level: ``surface`` or ``toa``; empty for rasters of no known product.
         date: Of the acquisition, ISO; empty if not known.
         remarks: Sentences for the user.
+        missing_quality: By class to mask, the quality file that tells it in such products but is not there.
     """
 
     title: str
@@ -93,6 +94,12 @@ class Scene:
     level: str = ""
     date: str = ""
     remarks: tuple[str, ...] = ()
+    missing_quality: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> list[str]:
+        """GDAL sources of all bands and quality bands."""
+        return [*(band.source for band in self.bands), *(quality.source for quality in self.quality)]
 
     def choose(self, wanted: list[str], resolution: float) -> list[SceneBand]:
         """The bands asked for, in their order, each at the cell size that fits best.

@@ -8,6 +8,7 @@ is at the top of the atmosphere and already corrected for the sun's angle.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -16,7 +17,7 @@ from xml.etree.ElementTree import Element
 from ...errors import ToolboxError
 from ..sensors import Sensor, load_sensors
 from .files import ProductFiles
-from .quality import QualityBand
+from .quality import SCENE_CLASSES, QualityBand
 from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scaling, Scene, SceneBand, missing_remark
 from .sources import product_driver
 from .xml_text import find_all, find_text, local_name, parse_xml
@@ -51,6 +52,10 @@ def read_sentinel2(files: ProductFiles, metadata_name: str, only: Sequence[str] 
     folder = str(PurePosixPath(metadata_name).parent)
     product = files.below("" if folder == "." else folder)
     images = _list_images(product, level, only)
+    listed = {PurePosixPath(name).name for name in images.values()}
+    unknown = next((name for name in only if name not in listed and not _has_twin(name, only)), None)
+    if unknown:
+        raise ToolboxError(f"{unknown} does not lie in the folder IMG_DATA of {metadata_name}; put it back, or choose SCALE none.")
     title = find_text(metadata, "PRODUCT_URI") or PurePosixPath(folder).name
     scalings, remark = _read_scalings(metadata, level, title)
     wavelengths = _read_wavelengths(metadata)
@@ -72,12 +77,14 @@ def read_sentinel2(files: ProductFiles, metadata_name: str, only: Sequence[str] 
                     driver=product_driver(name),
                 )
             )
+    lacks_scl = level == SURFACE and not any(code == "SCL" for code, _ in images)
     return Scene(
         title=title,
         sensor=sensor.id,
         bands=tuple(bands),
         usual=tuple(dict.fromkeys(_code(name) for name in only)) if only else sensor.stacks[0],
         quality=_find_quality(product, images),
+        missing_quality=dict.fromkeys(sorted(SCENE_CLASSES), "its scene classification (SCL)") if lacks_scl else {},
         level=level,
         date=(find_text(metadata, "PRODUCT_START_TIME") or "")[:10],
         remarks=(*((remark,) if remark else ()), *missing_remark([] if only else _find_missing(metadata, product))),
@@ -135,6 +142,11 @@ def _code(file: str) -> str:
     return re.sub(r"^B0", "B", match["code"].upper()) if match else ""
 
 
+def _has_twin(name: str, names: Sequence[str]) -> bool:
+    """Whether the same band is named again, perhaps at another cell size; one file of each cell size is read."""
+    return sum(_code(other) == _code(name) for other in names) > 1
+
+
 def _find_missing(metadata: Element, product: ProductFiles) -> list[str]:
     """Image files of bands that the metadata list but that are not there."""
     present = {PurePosixPath(name).stem for name in product.names}
@@ -150,15 +162,28 @@ def _read_scalings(metadata: Element, level: str, title: str) -> tuple[dict[str,
     names = _band_numbers(metadata)
     try:
         divisor = float(quantification or "")
-        scalings = {code: Scaling(1 / divisor, float(offsets.get(number, 0) or 0) / divisor) for number, code in names.items()}
-        baseline = float(find_text(metadata, "PROCESSING_BASELINE") or "nan")
+        incomplete = [code for number, code in names.items() if offsets and not offsets.get(number)]
+        if incomplete:
+            raise ValueError(f"no offset of {incomplete[0]}")
+        scalings = {code: Scaling(1 / divisor, float(offsets.get(number) or 0) / divisor) for number, code in names.items()}
+        if not all(math.isfinite(scaling.scale) and math.isfinite(scaling.offset) and scaling.scale for scaling in scalings.values()):
+            raise ValueError("not finite")
+        baseline = float(find_text(metadata, "PROCESSING_BASELINE") or _baseline_of_name(title))
     except (ValueError, ZeroDivisionError) as fault:
-        raise ToolboxError(f"The metadata of {title} hold no usable quantification value ({fault}); download it again.") from fault
+        raise ToolboxError(
+            f"The metadata of {title} hold no usable quantification value and offsets ({fault}); download it again."
+        ) from fault
     if offsets:
         return scalings, ""
     if baseline >= BASELINE_WITH_OFFSET:
         return scalings, f"{title} is of processing baseline {baseline:05.2f}, but its metadata name no offset; none was added."
     return scalings, ""
+
+
+def _baseline_of_name(title: str) -> str:
+    """The processing baseline in a product's name, N0400 for 04.00."""
+    match = re.search(r"_N(\d\d)(\d\d)_", title)
+    return f"{match[1]}.{match[2]}" if match else "nan"
 
 
 def _offset_tag(level: str) -> str:

@@ -23,7 +23,8 @@ class SceneSettings:
     Attributes:
         inputs: One product (folder, .zip, .tar, or its metadata file), or the rasters to stack in their order.
         output: GeoTIFF to write.
-        bands: Names (red, nir) or codes (B4, B8A) in the order wanted, separated by semicolons; empty = the product's usual bands,
+        bands: Names (red, nir) or codes (B4, B8A) in the order wanted, separated by semicolons, commas or lines, or, without
+            any of these, by blanks; empty = the product's usual bands,
             all bands of a list of rasters; ``all`` = everything.
         scale: ``reflectance`` as the level gives it (surface, or top of atmosphere for Level-1), ``toa`` (Level-1 only), ``none`` =
             stored numbers.
@@ -85,7 +86,8 @@ class SceneSettings:
     @property
     def wanted_bands(self) -> list[str]:
         """Names or codes of the bands, as given."""
-        return [text for text in re.split(r"[;,\s]+", self.bands.strip()) if text]
+        separator = r"[;,\n]+" if re.search(r"[;,\n]", self.bands.strip()) else r"\s+"  # names may hold blanks
+        return [text.strip() for text in re.split(separator, self.bands.strip()) if text.strip()]
 
     @property
     def wanted_classes(self) -> list[str]:

@@ -246,3 +246,53 @@ def test_overviews_are_built_if_asked_for(tmp_path):
 def test_output_that_is_the_input_is_refused(image):
     with pytest.raises(ToolboxError, match="the input raster itself"):
         IndicesSettings(image, image, "NDVI")
+
+
+def test_digital_numbers_out_of_range_are_never_removed_in_silence(tmp_path):
+    values = np.full((2, 8, 8), 3000, np.uint16)
+    values[:, :2] = 0
+    image = write_raster(tmp_path / "dn.tif", values, names=["red", "nir"])
+    _, events = run(image, tmp_path / "o.tif", "EVI2", out_of_range="nodata")
+    assert "48 pixels (75 % of the valid ones) have a reflectance below 0 or above 1. These pixels are nodata." in texts(events)
+    _, events = run(image, tmp_path / "o.tif", "EVI2", out_of_range="clip")
+    assert "clipped" in texts(events)
+
+
+def test_indices_without_any_value_are_refused(tmp_path):
+    image = write_raster(tmp_path / "dn.tif", np.full((2, 8, 8), 3000, np.uint16), names=["red", "nir"])
+    with pytest.raises(ToolboxError, match="No index has a value at any pixel"):
+        run(image, tmp_path / "o.tif", "NDVI", out_of_range="nodata")
+    assert not (tmp_path / "o.tif").exists()
+
+
+def test_b_and_a_number_is_always_the_bands_number(tmp_path):
+    bands = np.stack([np.full((8, 8), value, np.float32) for value in (0.1, 0.2)])
+    image = write_raster(tmp_path / "n.tif", bands, names=["b2", "b1"])
+    values, _ = run(image, tmp_path / "o.tif", "x=b2+0*b1", sensor="custom", band_map="N=1")
+    assert values == pytest.approx(0.2)
+
+
+def test_names_in_a_band_map_may_hold_blanks(tmp_path):
+    image = write_raster(tmp_path / "n.tif", np.full((2, 8, 8), 0.3, np.float32), names=["my red", "my nir"])
+    values, _ = run(image, tmp_path / "o.tif", "NDVI", sensor="custom", band_map="R=my red; N=my nir")
+    assert values == pytest.approx(0)
+
+
+def test_list_without_end_is_refused(tmp_path):
+    image = write_raster(tmp_path / "n.tif", np.full((2, 8, 8), 0.3, np.float32), names=["red", "nir"])
+    with pytest.raises(ToolboxError, match="500 at most"):
+        run(image, tmp_path / "o.tif", ";".join(f"x{number}=N" for number in range(501)))
+
+
+def test_name_of_a_constant_and_of_a_band_is_refused_showing_both(tmp_path):
+    image = write_raster(tmp_path / "n.tif", np.full((2, 8, 8), 0.3, np.float32), names=["L", "nir"])
+    with pytest.raises(ToolboxError, match="which is the constant 1 and the image's band 1; write b1"):
+        run(image, tmp_path / "o.tif", "x=L+0*nir", sensor="custom", band_map="N=2")
+
+
+def test_digital_numbers_beside_the_sampled_places_are_noticed(tmp_path):
+    values = np.full((2, 1400, 1400), 3000, np.uint16)
+    values[:, 100:1300, 100:1300] = 0
+    image = write_raster(tmp_path / "h.tif", values, names=["red", "nir"], nodata=0)
+    _, events = run(image, tmp_path / "o.tif", "EVI2")
+    assert texts(events).count("look like digital numbers") == 1

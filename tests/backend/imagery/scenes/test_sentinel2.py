@@ -192,7 +192,7 @@ def test_clouds_of_level_1c_come_from_its_classification(tmp_path, output):
     values, _ = prepare(product, output, mask_clouds=True)
     assert np.isnan(values[0])[:: SIDE // 2, :: SIDE // 2].tolist() == [[True, True], [True, False]]
     values, events = prepare(product, output, mask_clouds=True)
-    assert "Not masked, since the product's quality bands do not tell it: shadow, saturation" in warnings(events)
+    assert "Not masked, since the product's quality bands do not tell it: shadow." in warnings(events)
     with pytest.raises(ToolboxError, match="do not tell shadow; name other MASK_CLASSES"):
         prepare(product, output, mask_clouds=True, mask_classes="shadow")
     values, _ = prepare(product, output, mask_clouds=True, mask_classes="snow")

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The grid of the output: values near nodata, and extents in other coordinate systems."""
+
+import numpy as np
+import pytest
+from affine import Affine
+from deep_learning_toolbox.backend.errors import ToolboxError
+from deep_learning_toolbox.backend.imagery.scenes.grid import plan_grid
+from rasterio.coords import BoundingBox
+from rasterio.crs import CRS
+
+from ...rasters import write_raster
+from .running import prepare
+
+COARSE = Affine(20, 0, 500_000, 0, -20, 5_200_000)
+
+
+@pytest.mark.parametrize("nodata", [-9999.0, np.nan])
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic"])
+def test_hole_in_one_of_two_bands_is_not_interpolated(tmp_path, nodata, resampling):
+    first = write_raster(tmp_path / "first.tif", np.ones((8, 8), np.float32))
+    values = np.full((2, 4, 4), 100, np.float32)
+    values[0, 1, 1] = nodata
+    values[1] = 5
+    second = write_raster(tmp_path / "second.tif", values, transform=COARSE, nodata=nodata, names=["x", "y"])
+    made, _ = prepare([first, second], tmp_path / "o.tif", resampling=resampling)
+    assert np.isnan(made[1]).any()
+    np.testing.assert_allclose(made[1][np.isfinite(made[1])], 100, atol=1e-3)
+    np.testing.assert_allclose(made[2], 5, atol=1e-4)
+
+
+class Tile:
+    """The size and place of a Sentinel-2 tile, without its pixels."""
+
+    def __init__(self, crs, left, top):
+        self.crs, self.transform = CRS.from_user_input(crs), Affine(10, 0, left, 0, -10, top)
+        self.width = self.height = 10_980
+        self.bounds = BoundingBox(left, top - 109_800, left + 109_800, top)
+
+
+TILES = [("EPSG:32633", 499_980, 5_300_040), ("EPSG:32610", 353_685, 5_374_215), ("EPSG:32733", 399_960, 7_000_000)]
+
+
+@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize(
+    ("extent", "crs"),
+    [
+        ((-180, -90, 180, 90), "EPSG:4326"),
+        ((-170, -80, 170, 80), "EPSG:4326"),
+        ((-130, -60, 60, 60), "EPSG:4326"),
+        ((-20_037_508, -20_037_508, 20_037_508, 20_037_508), "EPSG:3857"),
+    ],
+)
+def test_extent_of_a_view_zoomed_far_out_keeps_the_whole_scene(tile, extent, crs):
+    grid = plan_grid(Tile(*tile), 0, extent, crs)
+    assert (grid.width, grid.height) == (10_980, 10_980)
+    assert (grid.transform.c, grid.transform.f) == tile[1:]
+
+
+def test_extent_elsewhere_in_another_system_is_refused():
+    with pytest.raises(ToolboxError, match="EXTENT lies outside the scene"):
+        plan_grid(Tile("EPSG:32633", 499_980, 5_300_040), 0, (100, -10, 110, 0), "EPSG:4326")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A quality band that is not there does not pass for a clear sky."""
+
+import numpy as np
+import pytest
+from deep_learning_toolbox.backend.errors import ToolboxError
+
+from .products import landsat, sentinel2
+from .running import infos, prepare
+
+
+def test_landsat_without_its_pixel_quality_is_not_left_unmasked(tmp_path):
+    product = landsat(tmp_path / "p")
+    next(product.glob("*QA_PIXEL.TIF")).unlink()
+    with pytest.raises(ToolboxError, match=r"lacks LC08_\w+_QA_PIXEL.TIF, which tells cloud"):
+        prepare(product, tmp_path / "o.tif", mask_clouds=True)
+    values, _ = prepare(product, tmp_path / "o.tif", mask_clouds=True, mask_classes="saturation")
+    assert len(values) == 7
+
+
+def test_sentinel_without_its_scene_classification_is_not_left_unmasked(tmp_path):
+    product = sentinel2(tmp_path)
+    for file in product.rglob("*SCL*"):
+        file.unlink()
+    with pytest.raises(ToolboxError, match="lacks its scene classification"):
+        prepare(product, tmp_path / "o.tif", mask_clouds=True, mask_classes="cloud")
+
+
+@pytest.mark.parametrize("level", ["L1C", "L2A"])
+def test_saturated_detector_is_masked_without_a_halo_and_counted(tmp_path, level):
+    fine, coarse = np.full((12, 12), 2000, np.uint16), np.full((6, 6), 2000, np.uint16)
+    fine[9, 9] = coarse[2, 2] = 65_535
+    product = sentinel2(tmp_path, level, bands={("B04", 10): fine, ("B05", 20): coarse}, classi=np.zeros((3, 2, 2)))
+    options = {"mask_clouds": True, "bands": "B4;B5"}
+    values, events = prepare(product, tmp_path / "o.tif", mask_classes="saturation", **options)
+    assert np.argwhere(np.isnan(values[0])).tolist() == [[9, 9]]
+    assert np.argwhere(np.isnan(values[1])).tolist() == [[4, 4], [4, 5], [5, 4], [5, 5]]
+    assert np.nanmax(values) == pytest.approx(0.1, abs=1e-6)
+    assert "saturation 3.5 %" in infos(events)  # 5 of 144
+    values, _ = prepare(product, tmp_path / "o.tif", mask_classes="cloud", **options)
+    assert values[0, 9, 9] == pytest.approx(6.4535)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Band files of a product listed with other rasters: each keeps its own scaling."""
+
+import numpy as np
+import pytest
+from deep_learning_toolbox.backend.errors import ToolboxError
+from deep_learning_toolbox.backend.imagery.raster import describe
+
+from ...rasters import write_raster
+from .products import LANDSAT_CRS, LANDSAT_TRANSFORM, SENTINEL_CORNER, SENTINEL_CRS, landsat, plain, sentinel2, write_jp2
+from .running import prepare, warnings
+
+
+def file(product, ending):
+    return next(product.rglob(f"*{ending}"))
+
+
+@pytest.fixture
+def height(tmp_path):
+    return write_raster(tmp_path / "dem.tif", plain(500, np.float32), transform=LANDSAT_TRANSFORM, crs=LANDSAT_CRS)
+
+
+def test_landsat_bands_beside_a_height_model_are_scaled(tmp_path, height):
+    product = landsat(tmp_path / "p")
+    output = tmp_path / "o.tif"
+    values, _ = prepare([file(product, "SR_B5.TIF"), height, file(product, "SR_B4.TIF")], output)
+    assert values[:, 0, 0] == pytest.approx([0.075, 500, 0.075])  # 0.0000275 × 10,000 − 0.2
+    info = describe(str(output))
+    assert (info.band_names, info.sensor) == (("nir", "dem", "red"), "landsat8")
+    values, _ = prepare([file(product, "SR_B4.TIF"), height], output, scale="none")
+    assert values[:, 0, 0].tolist() == [10_000, 500]
+
+
+def test_name_that_a_band_of_the_product_has_gets_the_files_name(tmp_path):
+    product = landsat(tmp_path / "p")
+    last = write_raster(tmp_path / "last.tif", plain(0.5, np.float32), transform=LANDSAT_TRANSFORM, crs=LANDSAT_CRS, names=["red"])
+    prepare([last, file(product, "SR_B4.TIF")], tmp_path / "o.tif")
+    assert describe(str(tmp_path / "o.tif")).band_names == ("last_red", "red")
+
+
+def test_quality_file_among_landsat_bands_is_left_out_and_named(tmp_path):
+    product = landsat(tmp_path / "p")
+    values, events = prepare([file(product, "SR_B4.TIF"), file(product, "QA_PIXEL.TIF")], tmp_path / "o.tif")
+    assert values.shape[0] == 1
+    assert values == pytest.approx(0.075)
+    assert "QA_PIXEL.TIF" in warnings(events)
+
+
+def test_landsat_folder_without_metadata_is_not_taken_as_reflectance(tmp_path, height):
+    product = landsat(tmp_path / "p")
+    bands = [file(product, "SR_B4.TIF"), height]
+    file(product, "MTL.txt").unlink()
+    for listed in (product, bands):
+        with pytest.raises(ToolboxError, match="scaling is not known"):
+            prepare(listed, tmp_path / "o.tif")
+
+
+def test_colour_and_atmosphere_files_among_sentinel_bands_are_left_out_and_named(tmp_path):
+    product = sentinel2(tmp_path)
+    images = sorted(product.rglob("R20m/*.jp2"))  # with SCL
+    extra = images[0].parent / "T33XWJ_20220413T150759_WVP_20m.jp2"
+    write_jp2(extra, np.full((6, 6), 99, np.uint16), 20)
+    height = write_raster(
+        tmp_path / "dem.tif",
+        np.full((6, 6), 500, np.float32),
+        transform=type(LANDSAT_TRANSFORM)(20, 0, SENTINEL_CORNER[0], 0, -20, SENTINEL_CORNER[1]),
+        crs=SENTINEL_CRS,
+    )
+    values, events = prepare([*images, extra, height], tmp_path / "o.tif")
+    assert values[:-1] == pytest.approx(0.1, abs=1e-6)
+    assert values[-1, 0, 0] == 500
+    assert "WVP_20m.jp2" in warnings(events)
+    assert "SCL_20m.jp2" in warnings(events)
+
+
+@pytest.mark.parametrize("others", [[], ["_B4.TIF"]])
+def test_high_gain_of_the_thermal_band_is_refused_by_name(tmp_path, others):
+    product = landsat(tmp_path / "p", "LE07", "L1TP")
+    with pytest.raises(ToolboxError, match=r"VCID_2\.TIF is not among the bands read"):
+        prepare([file(product, ending) for ending in (*others, "VCID_2.TIF")], tmp_path / "o.tif")
