@@ -224,6 +224,22 @@ def test_kinds_of_pictures_with_and_without_coordinate_system_are_exported(tmp_p
     assert drive(export_chips(settings, "test"))["result"][0]["outputs"]["CHIPS"] == 8
 
 
+def test_cell_size_in_the_wrong_unit_is_refused_with_the_size_of_the_grid(tmp_path):
+    source = write_raster(tmp_path / "a.tif", image(32, 32))
+    with pytest.raises(ToolboxError, match="CELL_SIZE 1e-05 makes a grid of 32,000,000 × 32,000,000 cells"):
+        export(tmp_path, source, BOX, cell_size=1e-5)
+
+
+def test_raster_that_gives_no_chip_is_named(tmp_path):
+    first, other, _ = two_rasters(tmp_path)
+    pairs = [(pixel_box(2, 2, 8, 8), 1)]
+    labels = write_labels(tmp_path / "one.gpkg", pairs)
+    write_labels(tmp_path / "more.gpkg", pairs, layer="labels_2")
+    append_layer(tmp_path / "more.gpkg", labels)
+    _, events = export(tmp_path, first, labels=labels, more_rasters=[other])
+    assert any("b.tif gave no chip" in event["message"] for event in events["warning"])
+
+
 def test_cell_size_in_metres_and_degrees_at_once_is_refused(tmp_path):
     first = write_raster(tmp_path / "a.tif", image(32, 32))
     other = write_raster(tmp_path / "b.tif", image(32, 32), crs="EPSG:4326", transform=Affine(1e-4, 0, 9, 0, -1e-4, 47))
