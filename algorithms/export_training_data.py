@@ -84,7 +84,7 @@ class ExportTrainingData(BackendAlgorithm):
         return self.tr(
             "Cuts rasters and labels into small images (chips) for training. The labels are a vector layer or a class raster. "
             "Pixels without a label count as unknown, not as a class. The folder can also be read by ArcGIS; this toolbox trains on "
-            "the metadata format classified_tiles."
+            "the metadata formats classified_tiles, rcnn_masks and panoptic."
         )
 
     def initAlgorithm(self, configuration: Parameters | None = None) -> None:

@@ -116,11 +116,12 @@ class LabelClasses:
             raise ToolboxError("The label layer is empty; draw labels first, or choose another layer.")
         if not first:
             raise ToolboxError(f"No feature of the labels has a class: the field “{fields.value}” is empty everywhere; fill it.")
-        codes = _codes(list(first), known or {}) if fields.value else {1: 1}
+        names = {key: _text(feature[fields.name]) if fields.name else "" for key, feature in first.items()}
+        names = {key: name or (str(key) if fields.value else title) for key, name in names.items()}
+        codes = _codes(names, known or {}) if fields.value else {1: 1}
         entries = {}
         for key, value in sorted(codes.items(), key=lambda item: item[1]):
-            name = _text(first[key][fields.name]) if fields.name else ""
-            name = name or (str(key) if fields.value else title)
+            name = names[key]
             color = style.get(str(key)) or style.get(name) or _field_color(first[key], fields.color)
             entries.setdefault(value, {"value": value, "name": name, "color": list(color) if color else None})
         return cls(fields, list(entries.values()), codes if fields.value else {})
@@ -175,18 +176,25 @@ def _key(value: Any) -> Key:
     return _text(value) or None
 
 
-def _codes(keys: list[object], known: dict[str, int]) -> dict[object, int]:
-    """Class value of each key: the number itself; for texts the known value, else the next numbers in alphabetical order.
+def _codes(names: dict[object, str], known: dict[str, int]) -> dict[object, int]:
+    """Class value of each key: the number itself; for texts the known value of its name, else the next numbers in alphabetical order.
+
+    Args:
+        names: Name of the class by what stands in the value field.
+        known: Class values by name of an export that is added to.
 
     Raises:
         ToolboxError: A number out of range, or more classes than there are class values.
     """
     try:
-        codes = {key: int(str(key)) for key in keys}
+        codes = {key: int(str(key)) for key in names}
     except ValueError:
-        texts = sorted((key for key in keys if str(key) not in known), key=lambda key: (str(key).casefold(), str(key)))
-        codes = {key: known[str(key)] for key in keys if str(key) in known}
-        codes.update({key: place for place, key in enumerate(texts, start=max(known.values(), default=0) + 1)})
+        codes, largest = {}, max(known.values(), default=0)
+        for key in sorted(names, key=lambda key: (str(key).casefold(), str(key))):
+            # Of two classes with one name, an export calls the second “name (value)”.
+            same = sorted(value for name, value in known.items() if name in (names[key], f"{names[key]} ({value})"))
+            codes[key] = next((value for value in same if value not in codes.values()), largest + 1)
+            largest = max(largest, codes[key])
         if max(codes.values()) > LARGEST_VALUE:
             raise ToolboxError(
                 f"The labels have {len(codes):,} different classes, more than the {LARGEST_VALUE:,} that there may be; "

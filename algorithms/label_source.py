@@ -182,7 +182,8 @@ class LabelWriter:
     def _project(self, geometry: QgsGeometry, transform: QgsCoordinateTransform) -> QgsGeometry | None:
         """The geometry buffered, without curves and reprojected; None when nothing is left of it or it cannot be reprojected."""
         if self.buffer_radius > 0:
-            geometry = geometry.buffer(self.buffer_radius, BUFFER_SEGMENTS)
+            # GEOS loses parts of a polygon that crosses itself.
+            geometry = geometry.makeValid().buffer(self.buffer_radius, BUFFER_SEGMENTS)
         if geometry.isEmpty():
             return None
         geometry.convertToStraightSegment()  # the worker's libraries know no curves

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Adding to an export: what must agree, how the older figures are taken over, how new files join the old ones.
 
-New chips get new names, so nothing old is overwritten but the metadata. The index is moved in last: if the machine dies before, the
-folder is the older export, with files beside that its index does not name and that the next addition replaces.
+New chips get new names, so nothing old is overwritten but the metadata. The new index replaces the old one last and in one step: if
+the machine dies before, the folder is the older export, with files beside that its index does not name and that the next addition
+replaces. At no moment is the folder without an index.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +19,31 @@ from ..imagery.band_statistics import BandStatistics
 from ..imagery.raster import RasterReader
 from ..imagery.statistics import StatisticsAccumulator
 from ..labels.schema import ClassSchema
-from ..runtime.output_folder import OutputFolder
+from ..runtime.output_folder import JOB_FILES, OutputFolder
+from . import names
 from .index import INDEX_NAME, ChipIndex, ChipRecord
-from .inputs import describe_bands, find_difference
+from .inputs import UsedBands, describe_bands, find_crs_difference, find_difference
 from .settings import ExportSettings
 from .source_grid import SourceGrid
 
 # Percentiles settle long before this many chips; the other figures are exact.
 MOST_SAMPLE_CHIPS = 200
 PIXELS_PER_CHIP = 1000
+SHOWN_ENTRIES = 3
 
 
 def read_previous(settings: ExportSettings) -> ChipIndex | None:
-    """The index of the export that is added to; None when there is none yet.
+    """The index of the export that is added to; None when there is none yet, or when it is to be replaced.
 
     Raises:
-        ToolboxError: It was made by an older version, or with settings that cannot be mixed, which are named.
+        ToolboxError: The folder holds something and no index of ours, or the export was made by an older version or with settings that
+            cannot be mixed, which are named.
     """
     folder = Path(settings.output)
-    if not settings.append or not (folder / INDEX_NAME).is_file():
+    if not (folder / INDEX_NAME).is_file():
+        _refuse_strangers(folder)
+        return None
+    if not settings.append:
         return None
     index = ChipIndex.read(folder)
     if not index.sources:
@@ -58,22 +66,50 @@ def read_previous(settings: ExportSettings) -> ChipIndex | None:
     return index
 
 
+def _refuse_strangers(folder: Path) -> None:
+    """Raises ToolboxError unless a folder without an index is empty: whatever it holds, this tool did not finish writing it."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    found = sorted(entry.name for entry in entries if entry.name not in JOB_FILES and not entry.name.startswith(".partial-"))
+    if {names.EMD, names.STATS_JSON} & set(found):
+        raise ToolboxError(
+            f"{folder} holds training data of ArcGIS (there is no {INDEX_NAME}), which this tool neither replaces nor adds to; export "
+            "into a new folder, and give both folders to the training."
+        )
+    if found:
+        more = f" and {len(found) - SHOWN_ENTRIES} more" if len(found) > SHOWN_ENTRIES else ""
+        raise ToolboxError(
+            f"The output folder {folder} holds other files ({', '.join(found[:SHOWN_ENTRIES])}{more}) and no {INDEX_NAME}, so it is "
+            "not an export of this tool; choose an empty or a new folder."
+        )
+
+
 def check_bands(index: ChipIndex, grid: SourceGrid, second: SourceGrid | None) -> None:
     """Raises ToolboxError, naming the difference, when the bands are not those of the older export."""
-    difference = find_difference((index.dtype, [band.name for band in index.bands]), describe_bands(grid))
+    difference = find_difference(_describe_older(index.dtype, index.bands), describe_bands(grid))
     if not difference and second is not None:
-        difference = find_difference((second.info.dtype, [band.name for band in index.bands2]), describe_bands(second))
+        difference = find_difference(_describe_older(second.info.dtype, index.bands2), describe_bands(second))
         difference = difference and f"INPUT2: {difference}"
+    difference = difference or find_crs_difference(index.crs_wkt, grid.placed.crs_wkt)
     if difference:
         raise ToolboxError(
             f"{grid.name} cannot be added to the export in the folder: {difference}; choose other BANDS or a new folder."
         )
 
 
+def _describe_older(dtype: str, bands: tuple[BandStatistics, ...]) -> UsedBands:
+    return UsedBands(dtype, [band.name for band in bands], [(band.scale, band.offset) for band in bands])
+
+
 def join_schemas(before: ClassSchema | None, now: ClassSchema) -> ClassSchema:
-    """The classes of both exports; raises ToolboxError when one value has two names."""
+    """The classes of both exports; raises ToolboxError when one value has two names or one name two values."""
     entries = {entry.value: entry for entry in (before.classes if before else ())}
+    values = {entry.name: entry.value for entry in entries.values()}
     for entry in now.classes:
+        if values.get(entry.name, entry.value) != entry.value and entry.value not in entries:
+            raise ToolboxError(
+                f"“{entry.name}” is class {entry.value} here and class {values[entry.name]} in the export that is added to; change "
+                "the labels so that a name has one value, or export into a new folder."
+            )
         known = entries.setdefault(entry.value, entry)
         if known.name != entry.name:
             raise ToolboxError(
@@ -135,7 +171,7 @@ def publish_added(output: OutputFolder) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 kept = aside / str(len(done))
-                target.replace(kept)
+                shutil.copy2(target, kept)  # not moved, so that a name never lacks its file
                 done.append((target, kept))
             source.replace(target)
             done.append((source, target))

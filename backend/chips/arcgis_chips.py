@@ -21,7 +21,7 @@ from ..imagery.band_statistics import BandStatistics
 from ..imagery.raster import RasterInfo, RasterReader, describe
 from ..imagery.statistics import StatisticsAccumulator
 from .arcgis_folder import CLASSIFIED_TILES, EMD, PANOPTIC, RCNN_MASKS, ArcgisMetadata, list_chips
-from .class_masks import ClassMask, claim, class_masks, read_usable_metadata
+from .class_masks import OUTSIDE_OBJECTS, ClassMask, claim, class_masks, read_usable_metadata
 from .index import ChipIndex, ChipRecord
 from .map_file import ChipFiles
 
@@ -99,7 +99,7 @@ def _choose_chips(path: Path, metadata: ArcgisMetadata, struck_out: frozenset[st
     if any(chip.second for chip in listed):
         notes.append(f"The chips of {path} have a second image each, which is not used.")
     if metadata.mode == RCNN_MASKS:
-        notes.append("Pixels outside all objects are unlabelled; choose UNLABELED=background if no object was left out.")
+        notes.append(OUTSIDE_OBJECTS)
     return [*listed, *sorted(unlisted, key=lambda chip: chip.image)], len(struck_out & told), notes
 
 

@@ -118,7 +118,8 @@ def _spread_line(what: str, spread: Any) -> str:
 
 def _cell_sizes(index: ChipIndex) -> dict[str, Any]:
     """The smallest and the largest cell size of the rasters."""
-    sizes = sorted((source.cell_size, source.crs_wkt) for source in index.sources) or [(index.cell_size, index.crs_wkt)]
+    sizes = sorted(((source.cell_size, source.crs_wkt) for source in index.sources), key=lambda size: size[0])
+    sizes = sizes or [(index.cell_size, index.crs_wkt)]
     return {"MinCellSize": _cell_size(*sizes[0]), "MaxCellSize": _cell_size(*sizes[-1])}
 
 

@@ -32,6 +32,7 @@ UNUSABLE = {
     PASCAL_VOC: "boxes", KITTI: "boxes", LABELED_TILES: "one class for a whole chip", IMAGENET: "one class for a whole chip",
     MULTILABELED_TILES: "classes for a whole chip", EXPORT_TILES: "none", CYCLEGAN: "none",
 }  # fmt: skip
+OUTSIDE_OBJECTS = "Pixels outside all objects are unlabelled; choose UNLABELED=background if no object was left out."
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ def export_chips(settings: ExportSettings, job_id: str) -> Iterator[Event]:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         # A full disk may show only here, since GDAL can fail silently: before the previous result is replaced, never after.
         with checked_writing(output.path):
+            if previous is None and (output.path / INSPECTION).exists():
+                yield info("The older export is replaced with what its inspection left: footprints, and which chips are struck out.")
             export = _Export(settings, output, Path(copies), previous)
             index = yield from export.run()
         yield from _report(index, export.collected, settings)
@@ -147,7 +149,10 @@ class _Export:
                 second = parts.second
                 if number == 0:
                     self._begin(parts, form)
+                before = len(self.collected.records)
                 yield from self._export_one(parts, form, self.collected, pool, (number / total, (number + 1) / total))
+                if len(grids) > 1 and len(self.collected.records) == before:
+                    yield warning(f"{grid.name} gave no chip: nothing there meets the request.")
             if is_pair:
                 parts = open_other_kind(settings, self._copies, grids[0].info, len(self._sources))
                 second = parts.grid

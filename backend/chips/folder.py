@@ -24,8 +24,9 @@ from ..imagery.raster import RasterReader, open_raster
 from ..labels.schema import LARGEST_VALUE, UNLABELLED, ClassSchema, check_value
 from .arcgis_chips import read_arcgis_chips
 from .arcgis_folder import is_arcgis_folder
-from .class_masks import ClassMask, read_masks
+from .class_masks import OUTSIDE_OBJECTS, ClassMask, read_masks
 from .index import INDEX_NAME, ChipIndex, ChipRecord
+from .names import PANOPTIC, RCNN_MASKS
 from .strikeouts import read_strikeouts
 
 
@@ -99,7 +100,11 @@ class ChipFolder:
         chips = tuple(chip for chip in index.chips if chip.image not in strikeouts.chips)
         if index.chips and not chips:
             raise ToolboxError(f"All {len(index.chips)} chips of {path} are struck out in {strikeouts.source}; take some in again.")
-        return cls(path, replace(index, chips=chips), masks, len(index.chips) - len(chips), strikeouts.source)
+        notes = (OUTSIDE_OBJECTS,) if index.metadata_format in (RCNN_MASKS, PANOPTIC) else ()
+        bare = [chip.image for chip in chips if chip.class_pixels and chip.image not in masks]
+        if index.metadata_format == RCNN_MASKS and bare:
+            raise ToolboxError(f"{path} names no masks for {bare[0]}: its map.txt was changed or lost; export again.")
+        return cls(path, replace(index, chips=chips), masks, len(index.chips) - len(chips), strikeouts.source, notes)
 
     @property
     def chips(self) -> tuple[ChipRecord, ...]:

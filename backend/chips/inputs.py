@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from rasterio.crs import CRS
 
 from ..errors import ToolboxError
 from ..imagery.raster import RasterInfo, describe
@@ -24,6 +27,7 @@ from .settings import ExportSettings
 from .source_grid import SourceGrid, move_extent, open_grid, open_second
 
 PROGRESS_SECONDS = 0.3
+SAME_SCALING = 1e-9  # relative; a file may hold a rounded number
 BLOCK_CHIPS = 2  # side of a block of a label raster, in chips
 
 
@@ -51,7 +55,12 @@ def open_grids(settings: ExportSettings, folder: Path) -> Generator[Event, None,
                     raise
                 yield warning(f"{source} lies outside EXTENT and is left out.")
                 continue
-        if difference := find_difference(describe_bands(first), describe_bands(whole)):
+        difference = find_difference(describe_bands(first), describe_bands(whole)) or find_crs_difference(
+            first.placed.crs_wkt, whole.placed.crs_wkt
+        )
+        if not difference and settings.cell_size > 0 and _unit(first) != _unit(whole):
+            difference = f"CELL_SIZE counts {_unit(first)} there and {_unit(whole)} here, so reproject one of them"
+        if difference:
             raise ToolboxError(f"{source} cannot be cut into the same folder as {settings.raster}: {difference}.")
         yield info(f"Raster {number + 1}: {whole.info.width} × {whole.info.height} pixels, {source}.")
         grids.append(whole)
@@ -60,24 +69,57 @@ def open_grids(settings: ExportSettings, folder: Path) -> Generator[Event, None,
     return grids
 
 
-def describe_bands(grid: SourceGrid) -> tuple[str, list[str]]:
-    """Type of the values and names of the bands that are used."""
-    return grid.info.dtype, [grid.info.band_names[band - 1] for band in grid.bands]
+@dataclass(frozen=True)
+class UsedBands:
+    """The bands that are cut from a raster.
+
+    Attributes:
+        dtype: Type of the stored values.
+        names: Names.
+        scaling: (scale, offset) of each, by which stored values become physical ones.
+    """
+
+    dtype: str
+    names: list[str]
+    scaling: list[tuple[float, float]]
 
 
-def find_difference(one: tuple[str, list[str]], other: tuple[str, list[str]]) -> str:
-    """What two results of `describe_bands` differ in, as a part of a sentence; empty when nothing matters.
+def describe_bands(grid: SourceGrid) -> UsedBands:
+    """The bands of a raster that are used."""
+    places = [band - 1 for band in grid.bands]
+    scaling = [(grid.info.scales[place], grid.info.offsets[place]) for place in places]
+    return UsedBands(grid.info.dtype, [grid.info.band_names[place] for place in places], scaling)
+
+
+def find_difference(one: UsedBands, other: UsedBands) -> str:
+    """What the bands of two rasters differ in, as a part of a sentence; empty when nothing matters.
 
     A band without a name of its own, which is called Band 1, Band 2 …, fits any.
     """
-    if len(one[1]) != len(other[1]):
-        return f"it has {len(other[1])} bands instead of {len(one[1])} ({', '.join(other[1])}; {', '.join(one[1])})"
-    if one[0] != other[0]:
-        return f"its values are {other[0]} instead of {one[0]}"
-    for place, (name, wanted) in enumerate(zip(other[1], one[1], strict=True), start=1):
+    if len(one.names) != len(other.names):
+        return f"it has {len(other.names)} bands instead of {len(one.names)} ({', '.join(other.names)}; {', '.join(one.names)})"
+    if one.dtype != other.dtype:
+        return f"its values are {other.dtype} instead of {one.dtype}"
+    for place, (name, wanted) in enumerate(zip(other.names, one.names, strict=True), start=1):
         if name != wanted and not name.startswith("Band ") and not wanted.startswith("Band "):
             return f"its band {place} is “{name}” instead of “{wanted}”"
+    for place, (found, wanted) in enumerate(zip(other.scaling, one.scaling, strict=True), start=1):
+        if not all(math.isclose(a, b, rel_tol=SAME_SCALING) for a, b in zip(found, wanted, strict=True)):
+            return f"its band {place} has scale and offset {found[0]:g}, {found[1]:g} instead of {wanted[0]:g}, {wanted[1]:g}"
     return ""
+
+
+def find_crs_difference(one: str | None, other: str | None) -> str:
+    """Why chips with these CRS (WKT) cannot lie in one folder, as a part of a sentence: one has none; empty otherwise."""
+    if (one is None) == (other is None):
+        return ""
+    found, wanted = ("no", "one") if other is None else ("a", "none")
+    return f"it has {found} coordinate system and the other has {wanted}; assign it (Raster > Projections > Assign Projection)"
+
+
+def _unit(grid: SourceGrid) -> str:
+    """Unit of a raster's coordinates, such as metre or degree; empty without CRS."""
+    return CRS.from_wkt(grid.info.crs_wkt).units_factor[0] if grid.info.crs_wkt else ""
 
 
 class InputOpener:

@@ -33,6 +33,7 @@ from .settings import ExportSettings
 SAME_GRID_CELLS = 0.01  # grids whose corners lie closer than this are one
 SAME_CELL = 1e-6  # relative difference of cell sizes that does not count
 # In columns and rows of the image, counted upwards like QGIS shows an image without georeference.
+LARGEST_GRID = 2_000_000  # cells a side: the whole Earth at 20 m
 PIXEL_SPACE_TRANSFORM = Affine(1, 0, 0, 0, -1, 0)
 
 
@@ -103,12 +104,22 @@ def open_grid(
         x, y = info.cell_size
         width = math.ceil(window.width * x / settings.cell_size - SAME_GRID_CELLS)
         height = math.ceil(window.height * y / settings.cell_size - SAME_GRID_CELLS)
+        _check_size(width, height, source, settings.cell_size)
         transform = Affine(signs[0] * settings.cell_size, 0, left, 0, signs[1] * settings.cell_size, top)
         write_copy(source, bands, Path(opened), replace(info, transform=transform, width=max(width, 1), height=max(height, 1)))
         info, alpha = _describe_copy(opened)
         window = Window(0, 0, info.width, info.height)
     placed = replace(info, transform=PIXEL_SPACE_TRANSFORM, crs_wkt=None, is_geographic=False) if pixel_space else info
     return SourceGrid(source, opened, info, bands, window, placed, alpha)
+
+
+def _check_size(width: int, height: int, source: str, cell_size: float) -> None:
+    """Raises ToolboxError for a grid that is so large that a unit was mistaken."""
+    if max(width, height) > LARGEST_GRID:
+        raise ToolboxError(
+            f"CELL_SIZE {cell_size:g} makes a grid of {width:,} × {height:,} cells of {source}, more than {LARGEST_GRID:,} a side; it "
+            "counts in units of the raster's coordinate system (degrees or metres), so choose a larger one."
+        )
 
 
 def open_second(source: str, grid: SourceGrid, folder: Path, number: int) -> SourceGrid:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..chips.folder import ChipArrays, ChipFolder
 from ..chips.index import ChipRecord
-from ..chips.names import CLASSIFIED_TILES
+from ..chips.names import CLASSIFIED_TILES, PANOPTIC, RCNN_MASKS
 from ..errors import ToolboxError
 from ..imagery.normalise import normalise
 from ..labels.schema import UNLABELLED
@@ -34,6 +34,7 @@ from .split import Split
 
 MEMORY_BYTES = 1 << 30
 READERS = 4
+TRAINED_FORMATS = (CLASSIFIED_TILES, RCNN_MASKS, PANOPTIC)  # those with a class for each labelled pixel
 SQUARE_CHIPS = 2  # side of a square block in chips
 FOLDER_STEP = 1 << 40  # keeps the block numbers of several folders apart; they are 32-bit in a folder
 SQUARE_STEP = 1 << 31
@@ -252,8 +253,8 @@ def number_squares(transform: Affine, shape: tuple[int, int]) -> NDArray[np.int6
 def _check_format(folder: ChipFolder) -> None:
     """Raises ToolboxError for chips that were exported for another kind of network."""
     form = folder.index.metadata_format
-    if form != CLASSIFIED_TILES:
+    if form not in TRAINED_FORMATS:
         raise ToolboxError(
-            f"{folder.path} was exported as {form}, which has no class for each pixel; this tool trains on Classified Tiles, so "
-            "export again with METADATA_FORMAT=classified_tiles."
+            f"{folder.path} was exported as {form}, which has no class for each pixel; this tool trains on "
+            f"{', '.join(TRAINED_FORMATS)}, so export again with METADATA_FORMAT=classified_tiles."
         )

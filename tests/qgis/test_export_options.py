@@ -186,6 +186,18 @@ def test_texts_keep_their_class_values_when_chips_are_added(scene, folder):
     assert len(index["chips"]) == len(list((chips / "images").glob("*.tif")))
 
 
+def test_codes_with_names_keep_their_class_values_when_chips_are_added(scene, folder):
+    fields = {"CLASS_VALUE_FIELD": "Code", "CLASS_NAME_FIELD": "Art"}
+    kinds = [("Code", TEXT), ("Art", TEXT)]
+    first = [(square(0, 0), "w1", "Wiese"), (square(40, 0), "a1", "Acker"), (square(0, 40), "w2", "Wiese")]
+    export(scene, folder, LABELS=make_layer(first, kinds), **fields)
+    expected = {1: "Acker", 2: "Wiese", 3: "Wiese (3)"}
+    more = make_layer([*first, (square(40, 40), "b1", "Bach")], kinds)
+    chips, _ = export(scene, folder, LABELS=more, APPEND=True, **fields)
+    assert {entry["Value"]: entry["Name"] for entry in definition(chips)["Classes"]} == {**expected, 4: "Bach"}
+    assert label_pixels(chips) == {1: 2 * SQUARE_PIXELS, 2: 2 * SQUARE_PIXELS, 3: 2 * SQUARE_PIXELS, 4: SQUARE_PIXELS}
+
+
 def class_raster(folder):
     values = np.zeros((1, 96, 96), np.uint8)
     values[0, 10:20, 10:20], values[0, 60:70, 60:80] = 2, 5

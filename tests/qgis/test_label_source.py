@@ -104,6 +104,14 @@ def test_the_buffer_is_in_units_of_the_labels_crs(scene, folder):
     assert features[0][2].area() == pytest.approx(3.1416 * 100**2, rel=0.01)
 
 
+def test_polygon_that_crosses_itself_is_repaired_before_it_is_buffered(scene, folder):
+    x, y = LEFT + 100, TOP - 100
+    bowtie = QgsGeometry.fromPolygonXY([[QgsPointXY(x + a, y - b) for a, b in ((0, 0), (200, 200), (200, 0), (0, 200), (0, 0))]])
+    features, _ = write(make_layer([(bowtie, 1)], FIELDS), scene, folder / "labels.gpkg", buffer_radius=1)
+    for a in (20, 180):  # in both wings
+        assert features[0][2].contains(QgsGeometry.fromPointXY(QgsPointXY(x + a, y - 100)))
+
+
 def test_invalid_geometries_are_passed_on_as_they_are(scene, folder):
     x, y = LEFT + 100, TOP - 100
     bowtie = QgsGeometry.fromPolygonXY([[QgsPointXY(x + a, y - b) for a, b in ((0, 0), (200, 200), (200, 0), (0, 200), (0, 0))]])

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +64,51 @@ def test_full_disk_that_shows_after_the_last_chip_is_told_before_the_previous_re
     with pytest.raises(ToolboxError, match="The disk is full"):
         run(tmp_path, stride_x=4)
     assert snapshot(tmp_path / "chips") == before
+
+
+@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["images/holiday.jpg", "labels/mine.shp", "A/x"], "holds other files .* and no toolbox_index.json"),
+        (["inspection/notes.txt"], "holds other files"),
+        (["images/000000000.tif", "esri_model_definition.emd", "map.txt"], "training data of ArcGIS"),
+    ],
+)
+def test_folder_without_our_index_is_never_written_to(tmp_path, files, message, append):
+    for name in files:
+        path = tmp_path / "chips" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("not ours")
+    before = snapshot(tmp_path / "chips")
+    with pytest.raises(ToolboxError, match=message):
+        run(tmp_path, append=append)
+    assert snapshot(tmp_path / "chips") == before
+
+
+def test_older_export_that_lost_its_index_is_not_wiped_by_an_addition(tmp_path):
+    run(tmp_path)
+    (tmp_path / "chips" / "toolbox_index.json").unlink()
+    before = snapshot(tmp_path / "chips")
+    with pytest.raises(ToolboxError, match="neither replaces nor adds to"):
+        run(tmp_path, append=True)
+    assert snapshot(tmp_path / "chips") == before
+
+
+def test_folder_is_never_without_an_index_or_metadata_while_chips_are_added(tmp_path, monkeypatch):
+    run(tmp_path)
+    needed = [tmp_path / "chips" / name for name in ("toolbox_index.json", "map.txt", "esri_model_definition.emd")]
+    replace, moves = Path.replace, []
+
+    def watch(self, target):
+        moved = replace(self, target)
+        moves.append(all(path.is_file() for path in needed))
+        return moved
+
+    monkeypatch.setattr(Path, "replace", watch)
+    run(tmp_path, append=True)
+    assert len(moves) > 4
+    assert all(moves)
 
 
 def test_failed_write_keeps_the_previous_result(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from deep_learning_toolbox.backend.errors import ToolboxError
 
 from ..rasters import write_labels, write_raster
 from .inspection import inspect, kinds
-from .test_export import image
+from .test_export import image, run
 from .test_formats import CLASSES, PAIRS, export
 from .test_strikeouts import strike_out
 
@@ -50,6 +50,14 @@ def test_training_takes_formats_with_a_label_for_each_pixel_and_refuses_the_othe
     for chip in opened.chips:
         label = opened.load(chip).label
         assert {int(value): int((label == value).sum()) for value in np.unique(label) if value} == chip.class_pixels
+    assert any("outside all objects" in note for note in opened.notes) == (form != "classified_tiles")
+
+
+def test_masks_whose_map_is_lost_are_not_read_as_classes(tmp_path):
+    folder, _, _ = export(tmp_path, "rcnn_masks", pairs=PAIRS)
+    (folder / "map.txt").unlink()
+    with pytest.raises(ToolboxError, match="names no masks"):
+        ChipFolder.open(folder)
 
 
 @pytest.mark.parametrize("form", ["tiff", "png", "jpeg", "mrf"])
@@ -74,7 +82,8 @@ def test_turned_chips_are_inspected(tmp_path):
 def test_export_that_replaces_an_inspected_one_forgets_what_was_struck_out(tmp_path):
     folder, _, _ = export(tmp_path, "classified_tiles")
     strike_out(inspect(folder, tmp_path).footprints, 0)
-    export(tmp_path, "classified_tiles")
+    _, told = run(tmp_path)
+    assert any("replaced with what its inspection left" in event["message"] for event in told["info"])
     assert not (folder / "inspection").exists()
     assert ChipFolder.open(folder).struck_out == 0
 

@@ -13,6 +13,9 @@ from deep_learning_toolbox.backend.training.split import split_blocks
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ..chips.test_export import run
+from ..rasters import classes, pixel_box, write_labels
+
 
 def scan(paths, unlabelled="auto", split="spatial"):
     store = ChipStore(paths, unlabelled, split)
@@ -64,6 +67,23 @@ def test_lazily_read_chips_equal_kept_ones(chips, monkeypatch):
     lazy = scan([chips])
     for one, other in zip(kept.get([0, 7, 24], False), lazy.get([0, 7, 24], False), strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("form", ["rcnn_masks", "panoptic", "kitti"])
+def test_own_exports_with_a_class_for_each_labelled_pixel_are_trained_on(tmp_path, form):
+    instances = {}
+    if form == "panoptic":
+        pairs = [(pixel_box(2, 2, 8, 8), 1)]
+        instances = {"instances": write_labels(tmp_path / "i.gpkg", pairs, layer="instances"), "instance_classes": classes(1)}
+    if form == "kitti":
+        with pytest.raises(ToolboxError, match="export again"):
+            run(tmp_path, metadata_format=form)
+            scan([tmp_path / "chips"])
+        return
+    run(tmp_path, metadata_format=form, **instances)
+    store = scan([tmp_path / "chips"])
+    targets = torch.stack([chip.target for chip in store.get(range(len(store)), False)])
+    assert [int((targets == index).sum()) for index in (0, 1)] == [36, 120]
 
 
 @pytest.mark.parametrize("split", ["spatial", "random"])
