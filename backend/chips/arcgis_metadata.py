@@ -124,7 +124,9 @@ def _cell_sizes(index: ChipIndex) -> dict[str, Any]:
 
 
 def _cell_size(cell_size: tuple[float, float], crs_wkt: str | None) -> dict[str, Any]:
-    code = CRS.from_wkt(crs_wkt).to_epsg() if crs_wkt else None
+    authority = CRS.from_wkt(crs_wkt).to_authority() if crs_wkt else None
+    # ArcGIS numbers coordinate systems by the codes of both.
+    code = int(authority[1]) if authority and authority[0] in ("EPSG", "ESRI") else None
     reference = {"wkid": code, "latestWkid": code} if code else {"wkt": crs_wkt or ""}
     return {"x": cell_size[0], "y": cell_size[1], "spatialReference": reference}
 

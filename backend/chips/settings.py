@@ -100,9 +100,6 @@ class ExportSettings:
         for name in ("min_labeled_ratio", "min_overlap_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 yield f"{name.upper()} is {getattr(self, name)}, allowed are 0 to 1"
-        if self.rotation_angle != 0 and not SMALLEST_ANGLE <= self.rotation_angle <= LARGEST_ANGLE:
-            allowed = f"{SMALLEST_ANGLE:g} to {LARGEST_ANGLE:g} degrees"
-            yield f"ROTATION_ANGLE is {self.rotation_angle}, allowed are 0 (no rotation) and {allowed}"
         if not (math.isfinite(self.cell_size) and self.cell_size >= 0):
             yield f"CELL_SIZE is {self.cell_size}, allowed are 0 (the raster's) and positive numbers"
         if not 0 <= self.threads <= 256:
@@ -148,7 +145,12 @@ def find_contradictions(given: dict[str, Any]) -> list[str]:
     """
     form = given["metadata_format"]
     vector, raster = given["labels"] is not None, given["label_raster"] is not None
+    angle = given["rotation_angle"]
     rules = (
+        (
+            angle != 0 and not SMALLEST_ANGLE <= angle <= LARGEST_ANGLE,
+            f"ROTATION_ANGLE is {angle:g}, allowed are 0 (no rotation) and {SMALLEST_ANGLE:g} to {LARGEST_ANGLE:g} degrees",
+        ),
         (vector and raster, "give either LABELS or LABEL_RASTER, not both"),
         (not vector and not raster and form not in names.WITHOUT_LABELS, f"{form} needs labels: give either LABELS or LABEL_RASTER"),
         (form == names.CYCLEGAN and (vector or raster), "cyclegan takes no labels; leave LABELS and LABEL_RASTER empty"),

@@ -289,6 +289,12 @@ def test_sixteen_bits_are_no_picture(plugin, folder):
     assert not (folder / "chips").exists()
 
 
+def test_angle_below_one_degree_is_refused_before_anything_runs(scene, folder):
+    told = refusal("exporttrainingdata", INPUT=scene, LABELS=make_labels(), ROTATION_ANGLE=0.5, OUTPUT=folder / "chips", **SMALL_CHIPS)
+    assert "ROTATION_ANGLE is 0.5, allowed are 0 (no rotation) and 1 to 180 degrees" in told
+    assert not (folder / "chips").exists()
+
+
 def test_training_refuses_another_format_by_name(scene, folder):
     chips, _ = export(scene, folder, LABELS=make_labels(), METADATA_FORMAT="pascal_voc")
     told = refusal("trainmodel", INPUT=chips, OUTPUT=folder / "model", BACKBONE="resnet18", WEIGHTS="none", DEVICE="cpu")

@@ -87,7 +87,7 @@ class MetadataFormat:
         return [(block, value, pixels * cell_area) for block, value, pixels in count_blocks(chip.label, chip.blocks)]
 
     def map_line(self, record: ChipRecord) -> str:
-        """The chip's line in map.txt, as ArcGIS writes it: two blanks before the labels, one after everything."""
-        second = f" {record.image2}" if record.image2 else ""
+        """The chip's line in map.txt, as ArcGIS writes it: two blanks between the paths, one after everything."""
+        second = f"  {record.image2}" if record.image2 else ""
         labels = " ".join(path for path in (record.label, *record.labels) if path)
         return f"{record.image}{second}{'  ' + labels if labels else ''} ".replace("/", "\\")

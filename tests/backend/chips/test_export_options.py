@@ -230,6 +230,14 @@ def test_cell_size_in_the_wrong_unit_is_refused_with_the_size_of_the_grid(tmp_pa
         export(tmp_path, source, BOX, cell_size=1e-5)
 
 
+@pytest.mark.parametrize(("crs", "code"), [("EPSG:32632", 32632), ("ESRI:102003", 102003)])
+def test_coordinate_systems_of_both_authorities_have_their_number(tmp_path, crs, code):
+    source = write_raster(tmp_path / "a.tif", image(32, 32), crs=crs)
+    export(tmp_path, source, BOX)
+    definition = json.loads((tmp_path / "chips" / "esri_model_definition.emd").read_text())
+    assert definition["MinCellSize"]["spatialReference"] == {"wkid": code, "latestWkid": code}
+
+
 def test_raster_that_gives_no_chip_is_named(tmp_path):
     first, other, _ = two_rasters(tmp_path)
     pairs = [(pixel_box(2, 2, 8, 8), 1)]

@@ -176,7 +176,7 @@ def test_second_raster_is_cut_at_the_same_places(tmp_path, form):
     for chip in index.chips:
         left = chip.window[0]
         assert np.array_equal(read(folder / chip.image2)[0], image(16, 32, "float32", 1)[0, :, left : left + 16] + 500)
-    first = "images\\000000000000.tif images2\\000000000000.tif  labels\\000000000000.tif "
+    first = "images\\000000000000.tif  images2\\000000000000.tif  labels\\000000000000.tif "
     assert lines[0] == (first if form == "classified_tiles" else "images\\000000000000.tif  images2\\000000000000.tif ")
     definition = json.loads((folder / "esri_model_definition.emd").read_text())
     assert [len(definition[key]) for key in ("AllTilesStats", "AllTilesStats2")] == [2, 1]
