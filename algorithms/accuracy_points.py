@@ -143,6 +143,7 @@ class AccuracyPoints(BackendAlgorithm):
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
         self._mask = self.parameterAsSource(parameters, self.MASK, context)
+        self._mask_source = self.vector_path(parameters, self.MASK, context)
         return True
 
     def processAlgorithm(
@@ -162,7 +163,7 @@ class AccuracyPoints(BackendAlgorithm):
             "margin": self.parameterAsDouble(parameters, self.MARGIN, context),
             "has_georeference": self._raster.has_georeference,
         }
-        self.refuse_overwriting(settings["output"], [self._raster.source])
+        self.refuse_overwriting(settings["output"], [self._raster.source, self._mask_source])
         refuse_answered(settings["output"])
         for name in (self.COUNT, self.MIN_PER_CLASS, self.SEED):
             settings[name.lower()] = self.parameterAsInt(parameters, name, context)
@@ -178,6 +179,8 @@ def refuse_answered(path: str) -> None:
     layer = QgsVectorLayer(path, "", "ogr") if os.path.exists(path) else None
     if layer is None or not layer.isValid() or layer.fields().lookupField("GrndTruth") < 0:
         return
-    request = QgsFeatureRequest().setFilterExpression('"GrndTruth" >= 0').setLimit(1)
+    # Disputed points have no truth, but answers.
+    answers = [name for name in layer.fields().names() if name == "GrndTruth" or name.startswith("Truth_")]
+    request = QgsFeatureRequest().setFilterExpression(" OR ".join(f'"{name}" >= 0' for name in answers)).setLimit(1)
     if any(True for _ in layer.getFeatures(request)):
         raise ToolboxError(f"The points in {path} have been answered, and would be lost; choose another place, or delete the file.")

@@ -176,8 +176,7 @@ class AssessAccuracy(BackendAlgorithm):
             self._reference, self._reference_source = None, ""
             if is_given(parameters.get(self.REFERENCE)):
                 self._reference = self.parameterAsSource(parameters, self.REFERENCE, context)
-                layer = self.parameterAsVectorLayer(parameters, self.REFERENCE, context)
-                self._reference_source = layer.source() if layer is not None else ""
+                self._reference_source = self.vector_path(parameters, self.REFERENCE, context)
                 if self._reference is None:
                     raise ToolboxError("REFERENCE is not a vector layer that QGIS can read; choose another one.")
         except ToolboxError as failure:

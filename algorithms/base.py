@@ -12,11 +12,14 @@ from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
+    QgsProcessingUtils,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
@@ -107,6 +110,14 @@ class ToolboxAlgorithm(QgsProcessingAlgorithm):
         """Absolute path of a raster to write, which is loaded afterwards if the user wants so; empty when it is not wanted."""
         path = self.parameterAsOutputLayer(parameters, name, context)
         return os.path.abspath(path) if path else ""
+
+    def vector_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str:
+        """The source of a vector input, also when only its selected features are taken; empty when it is not a layer."""
+        value = parameters.get(name)
+        if isinstance(value, QgsProcessingFeatureSourceDefinition):
+            value = value.source.valueAsString(context.expressionContext())[0]
+        layer = value if isinstance(value, QgsVectorLayer) else QgsProcessingUtils.mapLayerFromString(str(value or ""), context)
+        return layer.source() if layer is not None else ""
 
     def refuse_overwriting(self, output: str, inputs: Iterable[str]) -> None:
         """Raises ToolboxError when a file to write is one that is read; ``inputs`` are layer sources, with or without options."""

@@ -6,7 +6,14 @@ import math
 import numpy as np
 import processing
 import pytest
-from qgis.core import QgsCategorizedSymbolRenderer, QgsGeometry, QgsPointXY, QgsProject, QgsVectorLayer
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProject,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import QVariant
 from qgis_helpers import LEFT, PIXEL, TOP, Log, make_layer, read_array, refusal, run, square, write_raster
 
@@ -289,3 +296,20 @@ def test_answers_are_not_overwritten(answered, folder):
     assert "is a file that is read, too" in refusal("assessaccuracy", INPUT=raster, REFERENCE=layer, OUTPUT=folder / "points.gpkg")
     assert "have been answered, and would be lost" in refusal("accuracypoints", INPUT=raster, OUTPUT=folder / "points.gpkg")
     assert (folder / "points.gpkg").read_bytes() == before
+
+
+def test_answers_are_not_overwritten_when_only_selected_features_are_read(answered, folder):
+    raster, layer = answered
+    QgsProject.instance().addMapLayer(layer, False)
+    layer.selectAll()
+    before = (folder / "points.gpkg").read_bytes()
+    selected = QgsProcessingFeatureSourceDefinition(layer.id(), True)
+    assert "is a file that is read, too" in refusal("assessaccuracy", INPUT=raster, REFERENCE=selected, OUTPUT=folder / "points.gpkg")
+    assert (folder / "points.gpkg").read_bytes() == before
+
+
+def test_mask_is_not_overwritten(answered, folder):
+    raster, _ = answered
+    layer = make_layer([(square(1, 1, 10),)], [])
+    mask = processing.run("native:savefeatures", {"INPUT": layer, "OUTPUT": str(folder / "mask.gpkg")})["OUTPUT"]
+    assert "is a file that is read, too" in refusal("accuracypoints", INPUT=raster, MASK=mask, OUTPUT=folder / "mask.gpkg")

@@ -9,7 +9,7 @@ from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QSettings, Qt, QVariant
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAction, QApplication, QMainWindow
-from qgis_helpers import CRS, Log, make_layer, read_array, run, square, write_raster
+from qgis_helpers import CRS, Log, make_layer, read_array, refusal, run, square, write_raster
 
 KEY = Qt.Key
 
@@ -363,3 +363,11 @@ def test_shapefile_that_cannot_keep_the_names_of_the_answers_is_refused(points, 
     shape = processing.run("native:savefeatures", {"INPUT": str(points), "OUTPUT": str(folder / "points.shp")})["OUTPUT"]
     with pytest.raises(ToolboxError, match="cannot have the field Truth_Alexander; export it to a GeoPackage"):
         session_of(shape, "Alexander")
+
+
+def test_disputed_answers_are_not_drawn_over(points, classified):
+    session_of(points, "Anna").answer(1)
+    session_of(points, "Bob").answer(4)
+    before = points.read_bytes()
+    assert "have been answered, and would be lost" in refusal("accuracypoints", INPUT=classified, OUTPUT=points)
+    assert points.read_bytes() == before
