@@ -38,6 +38,7 @@ _BACKEND = __package__.rpartition(".")[0]
 
 STAGES = {
     "probe": Stage(".runtime.probe", "probe", ".runtime.probe", "ProbeSettings"),
+    "segment": Stage(".labels.segments.segment", "segment_image", ".labels.segments.settings", "SegmentSettings"),
     "export": Stage(".chips.export", "export_chips", ".chips.settings", "ExportSettings"),
     "inspect": Stage(".chips.inspection.folder", "inspect_chips", ".chips.inspection.settings", "InspectSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
