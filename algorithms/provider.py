@@ -19,6 +19,7 @@ from .export_training_data import ExportTrainingData
 from .inspect_training_data import InspectTrainingData
 from .install_backend import InstallBackend
 from .prepare_scene import PrepareScene
+from .preview_classes import PreviewClasses
 from .segment_image import SegmentImage
 from .spectral_indices import SpectralIndices
 from .train_model import TrainModel
@@ -30,6 +31,7 @@ ALGORITHMS = (
     SpectralIndices,
     ConvertLabels,
     SegmentImage,
+    PreviewClasses,
     ExportTrainingData,
     InspectTrainingData,
     TrainModel,

@@ -31,6 +31,12 @@ FROZEN = {
         {"OUTPUT", "LABELS", "CLASSES"},
     ),
     "segmentimage": ({"INPUT", "SEGMENT_SIZE", "COMPACTNESS", "BANDS", "EXTENT", "OUTPUT"}, {"OUTPUT", "SEGMENTS"}),
+    "previewclasses": (
+        {
+            "INPUT", "LABELS", "CLASS_VALUE_FIELD", "CLASS_NAME_FIELD", "EXTENT", "BANDS", "SEED", "OUTPUT", "OUTPUT_UNCERTAINTY",
+        },
+        {"OUTPUT", "OUTPUT_UNCERTAINTY"},
+    ),
     "exporttrainingdata": (
         {
             "INPUT", "LABELS", "LABEL_RASTER", "CLASS_VALUE_FIELD", "CLASS_NAME_FIELD", "BANDS", "CHIP_FORMAT", "METADATA_FORMAT",
@@ -84,6 +90,7 @@ REQUIRED = {
     "spectralindices": {"INPUT", "INDICES", "OUTPUT"},
     "convertlabels": {"INPUT", "OUTPUT"},
     "segmentimage": {"INPUT", "OUTPUT"},
+    "previewclasses": {"INPUT", "LABELS", "OUTPUT"},
     "exporttrainingdata": {"INPUT", "OUTPUT"},
     "inspecttrainingdata": {"INPUT"},
     "trainmodel": {"INPUT", "OUTPUT"},
@@ -144,7 +151,7 @@ def test_only_the_agreed_parameters_must_be_given(provider, name):
     assert required == REQUIRED[name]
 
 
-@pytest.mark.parametrize("name", [*STAGES, "checksetup", "inspecttrainingdata", "installbackend", "convertlabels"])
+@pytest.mark.parametrize("name", [*STAGES, "checksetup", "inspecttrainingdata", "installbackend", "convertlabels", "previewclasses"])
 def test_every_input_has_a_help_text_in_panel_and_tooltip(provider, name):
     tool = algorithm(name)
     inputs = [parameter for parameter in tool.parameterDefinitions() if not parameter.isDestination()]
