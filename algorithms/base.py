@@ -119,6 +119,13 @@ class ToolboxAlgorithm(QgsProcessingAlgorithm):
         layer = value if isinstance(value, QgsVectorLayer) else QgsProcessingUtils.mapLayerFromString(str(value or ""), context)
         return layer.source() if layer is not None else ""
 
+    def whole_layer(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> QgsVectorLayer | None:
+        """A vector input as a layer, whatever is selected of it; None when it is no layer."""
+        value = parameters.get(name)
+        if isinstance(value, QgsProcessingFeatureSourceDefinition):
+            value = value.source
+        return self.parameterAsVectorLayer({name: value}, name, context)
+
     def refuse_overwriting(self, output: str, inputs: Iterable[str]) -> None:
         """Raises ToolboxError when a file to write is one that is read; ``inputs`` are layer sources, with or without options."""
         for source in inputs:

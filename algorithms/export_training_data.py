@@ -11,11 +11,9 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterFolderDestination,
-    QgsVectorLayer,
 )
 
 from ..backend.errors import ToolboxError
@@ -170,14 +168,7 @@ class ExportTrainingData(BackendAlgorithm):
             return None
         fields = [self.parameterAsString(parameters, field, context) if field else "" for field in (value_field, name_field)]
         source = self.parameterAsSource(parameters, name, context)
-        return LabelSource.catch(source, self._whole_layer(parameters, name, context), *fields)
-
-    def _whole_layer(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> QgsVectorLayer | None:
-        """A vector layer without selection or filter."""
-        value = parameters.get(name)
-        if isinstance(value, QgsProcessingFeatureSourceDefinition):
-            value = value.source
-        return self.parameterAsVectorLayer({name: value}, name, context)
+        return LabelSource.catch(source, self.whole_layer(parameters, name, context), *fields)
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         settings = {

@@ -116,7 +116,7 @@ class LabelClasses:
             key = _key(feature[fields.value]) if fields.value else 1
             if key is not None:
                 first.setdefault(key, QgsFeature(feature))
-                name = _text(feature[fields.name]) if fields.name else ""
+                name = text_of(feature[fields.name]) if fields.name else ""
                 names_of.setdefault(key, {}).update({name: None} if name else {})
         if not any_feature:
             raise ToolboxError("The label layer is empty; draw labels first, or choose another layer.")
@@ -192,7 +192,7 @@ def _key(value: Any) -> Key:
                 f"The class value {value} is not a whole number; choose a field with whole numbers or texts as CLASS_VALUE_FIELD."
             )
         return int(value)
-    return _text(value) or None
+    return text_of(value) or None
 
 
 def _codes(names: dict[object, str], known: dict[str, int]) -> dict[object, int]:
@@ -229,7 +229,7 @@ def _codes(names: dict[object, str], known: dict[str, int]) -> dict[object, int]
     return codes
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A field's content as trimmed text; empty for NULL."""
     return "" if value is None or (isinstance(value, QVariant) and value.isNull()) else str(value).strip()
 
@@ -239,7 +239,7 @@ def _field_color(feature: QgsFeature, fields: tuple[str, ...]) -> Color | None:
     if not fields:
         return None
     try:
-        red, green, blue = (int(_text(feature[name])) for name in fields)
+        red, green, blue = (int(text_of(feature[name])) for name in fields)
     except ValueError:
         return None
     return (red, green, blue) if all(0 <= part <= 255 for part in (red, green, blue)) else None

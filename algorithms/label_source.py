@@ -59,11 +59,16 @@ class LabelSource:
 
     @classmethod
     def catch(
-        cls, selected: QgsProcessingFeatureSource | None, layer: QgsVectorLayer | None, value_field: str, name_field: str
+        cls,
+        selected: QgsProcessingFeatureSource | None,
+        layer: QgsVectorLayer | None,
+        value_field: str,
+        name_field: str,
+        parameter: str = "LABELS",
     ) -> LabelSource:
         """Reads what only the layer's thread may read; raises ToolboxError when there are no such labels or fields."""
         if selected is None:
-            raise ToolboxError("LABELS is not a vector layer that QGIS can read; choose another one.")
+            raise ToolboxError(f"{parameter} is not a vector layer that QGIS can read; choose another one.")
         fields = LabelFields.find(selected.fields(), value_field, name_field)
         whole = QgsVectorLayerFeatureSource(layer) if layer is not None else None
         return cls(selected, whole, fields, renderer_colors(layer, fields))

@@ -14,10 +14,13 @@ from .assess_accuracy import AssessAccuracy
 from .base import ToolboxAlgorithm, icon_path
 from .check_setup import CheckSetup
 from .classify_pixels import ClassifyPixels
+from .convert_labels import ConvertLabels
 from .export_training_data import ExportTrainingData
 from .inspect_training_data import InspectTrainingData
 from .install_backend import InstallBackend
 from .prepare_scene import PrepareScene
+from .preview_classes import PreviewClasses
+from .segment_image import SegmentImage
 from .spectral_indices import SpectralIndices
 from .train_model import TrainModel
 
@@ -26,6 +29,9 @@ ALGORITHMS = (
     InstallBackend,
     PrepareScene,
     SpectralIndices,
+    ConvertLabels,
+    SegmentImage,
+    PreviewClasses,
     ExportTrainingData,
     InspectTrainingData,
     TrainModel,

@@ -20,7 +20,9 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from ..errors import ToolboxError
+from ..labels.vector_file import LAYER
 from ..runtime.disk import checked_writing
+from ..runtime.output_files import OutputFiles
 from ..runtime.protocol import Event, info, progress, result, warning
 from .area_reference import AreaReference, BurnedReference
 from .classes import ReferenceClasses, ShownClass, match_classes, read_legend
@@ -28,7 +30,6 @@ from .conclude import Findings, conclude
 from .draw import ClassCounter
 from .error_layer import write_errors
 from .maps import ClassMap, ClassReader, open_on_grid, read_strips, strip_windows
-from .output_files import OutputFiles
 from .point_reference import PointReference
 from .regions import RegionCollector
 from .report import render_report
@@ -36,7 +37,6 @@ from .result import Assessment
 from .settings import AssessSettings
 from .table import write_table
 from .ticker import Ticker
-from .vector_file import LAYER
 
 READ_SHARE, GATHER_SHARE = 0.4, 0.95  # of the progress bar
 

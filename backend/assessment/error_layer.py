@@ -14,11 +14,11 @@ import numpy as np
 import shapely
 from shapely.affinity import scale
 
+from ..labels.vector_file import categorised_style, write_layer
 from ..runtime.protocol import Event, info, warning
 from .classes import ShownClass
 from .conclude import Findings
 from .point_reference import PointReference
-from .vector_file import categorised_style, write_layer
 
 
 def write_errors(

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from ..errors import ToolboxError
 from ..imagery.raster import RasterInfo
+from ..labels.vector_file import LAYER
 from .estimate import StratifiedSample
 from .maps import Strip
 from .pairs import NOTHING, widen
-from .vector_file import LAYER
 
 NO_STRATUM = -1
 NO_CLASS = -1

@@ -18,17 +18,17 @@ from rasterio.windows import Window
 from ..errors import ToolboxError
 from ..imagery.raster import RasterInfo
 from ..labels.vector import VectorLabels
+from ..labels.vector_file import categorised_style, write_layer
 from ..runtime.disk import checked_writing
+from ..runtime.output_files import OutputFiles
 from ..runtime.protocol import Event, info, progress, result, warning
 from .allocation import RANDOM, allocate, expected_margin, read_expected_accuracy, sample_size
 from .classes import ShownClass, read_legend
 from .draw import ALL, ClassCounter, Pixel, PixelDraw, keep_apart
 from .maps import ClassMap, read_strips, strip_windows
-from .output_files import OutputFiles
 from .pairs import NOTHING, Classes, widen
 from .settings import PointsSettings
 from .ticker import Ticker
-from .vector_file import categorised_style, write_layer
 
 UNANSWERED = -1
 FEW_POINTS = 10  # per class, below which its user's accuracy says little

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..labels.vector_file import write_layer
 from .result import Assessment
-from .vector_file import write_layer
 
 
 def build_table(assessment: Assessment) -> dict[str, list]:

@@ -22,6 +22,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from ..errors import ToolboxError
+from ..imagery.per_thread import PerThread
 from ..imagery.raster import RasterReader
 from ..imagery.statistics import StatisticsAccumulator, WindowSummary
 from ..labels.classified import RasterLabels
@@ -32,7 +33,6 @@ from .chip import Chip
 from .chip_writer import NAME_DIGITS, ChipWriter
 from .formats.base import MetadataFormat
 from .index import ChipRecord
-from .per_thread import PerThread
 from .placement import Footprint, MaskPolygons, Place, count_chips, count_groups, feature_places, grid_places
 from .preparation import ChipMaker, CutArrays, Prepared
 from .settings import ExportSettings

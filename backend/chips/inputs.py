@@ -13,6 +13,7 @@ from pathlib import Path
 from rasterio.crs import CRS
 
 from ..errors import ToolboxError
+from ..imagery.per_thread import PerThread
 from ..imagery.raster import RasterInfo, describe
 from ..labels.classified import RasterLabels
 from ..labels.schema import ClassSchema
@@ -21,7 +22,6 @@ from ..runtime.protocol import Event, info, progress, warning
 from . import names
 from .exporter import Labels, SourceParts
 from .formats.cyclegan import KINDS
-from .per_thread import PerThread
 from .placement import MaskPolygons
 from .settings import ExportSettings
 from .source_grid import SourceGrid, move_extent, open_grid, open_second

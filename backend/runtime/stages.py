@@ -38,10 +38,12 @@ _BACKEND = __package__.rpartition(".")[0]
 
 STAGES = {
     "probe": Stage(".runtime.probe", "probe", ".runtime.probe", "ProbeSettings"),
+    "segment": Stage(".labels.segments.segment", "segment_image", ".labels.segments.settings", "SegmentSettings"),
     "export": Stage(".chips.export", "export_chips", ".chips.settings", "ExportSettings"),
     "inspect": Stage(".chips.inspection.folder", "inspect_chips", ".chips.inspection.settings", "InspectSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
+    "preview": Stage(".preview.preview", "preview_classes", ".preview.settings", "PreviewSettings"),
     "accuracy_points": Stage(".assessment.points", "draw_points", ".assessment.settings", "PointsSettings"),
     "assess": Stage(".assessment.assess", "assess", ".assessment.settings", "AssessSettings"),
     "indices": Stage(".imagery.indices.compute", "compute_indices", ".imagery.indices.settings", "IndicesSettings"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import ToolboxError
-from ..runtime.output_folder import partial_name
+from .output_folder import partial_name
 
 STALE = ("-wal", "-shm", "-journal")  # SQLite would read them into the new file
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,31 +20,63 @@ Color = tuple[int, int, int]
 def write_layer(
     path: Path, fields: Mapping[str, Sequence | NDArray], geometries: Sequence | NDArray | None, kind: str | None, crs_wkt: str | None
 ) -> None:
-    """Writes a GeoPackage with one layer, named as the file.
+    """Writes a GeoPackage with one layer, named as the file; for the arguments see `LayerWriter`."""
+    LayerWriter(path, kind, crs_wkt).add(fields, geometries)
+
+
+class LayerWriter:
+    """A GeoPackage with one layer, named as the file, that is written in batches.
 
     Args:
         path: The file; it must not exist.
-        fields: Name and values (n,) of each field; texts as objects, NaN and None become NULL.
-        geometries: Shapely geometries (n,); None for a table.
         kind: ``Point`` or ``Polygon``; None for a table.
         crs_wkt: CRS; None without.
     """
-    data = [np.asarray(values) for values in fields.values()]
-    data = [values.astype(object) if values.dtype.kind == "U" else values for values in data]
-    masks = [np.isnan(values) if values.dtype.kind == "f" else None for values in data]
-    pyogrio.raw.write(
-        path,
-        geometry=None if geometries is None else shapely.to_wkb(np.asarray(geometries, object)),
-        field_data=data,
-        field_mask=masks,
-        fields=list(fields),
-        geometry_type=kind,
-        crs=crs_wkt,
-        layer=path.stem,
-        driver="GPKG",
+
+    def __init__(self, path: Path, kind: str | None, crs_wkt: str | None) -> None:
+        self._path, self._kind, self._crs_wkt = path, kind, crs_wkt
+        self._is_begun = False
+
+    def add(self, fields: Mapping[str, Sequence | NDArray], geometries: Sequence | NDArray | None) -> None:
+        """Adds features.
+
+        Args:
+            fields: Name and values (n,) of each field; texts as objects, NaN and None become NULL. The same fields each time.
+            geometries: Shapely geometries (n,); None for a table.
+        """
+        data = [np.asarray(values) for values in fields.values()]
+        data = [values.astype(object) if values.dtype.kind == "U" else values for values in data]
+        masks = [np.isnan(values) if values.dtype.kind == "f" else None for values in data]
         # The GDAL of older QGIS warns of GeoPackages newer than itself.
-        dataset_options={"VERSION": "1.2"},
-    )
+        creation = {"append": True} if self._is_begun else {"dataset_options": {"VERSION": "1.2"}}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # what has no georeference keeps none
+            pyogrio.raw.write(
+                self._path,
+                geometry=None if geometries is None else shapely.to_wkb(np.asarray(geometries, object)),
+                field_data=data,
+                field_mask=masks,
+                fields=list(fields),
+                geometry_type=self._kind,
+                crs=self._crs_wkt,
+                layer=self._path.stem,
+                driver="GPKG",
+                **creation,
+            )
+        self._is_begun = True
+
+
+def outline_style() -> bytes:
+    """A .qml that shows polygons as thin outlines, so that the image below stays visible."""
+    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    renderer = ElementTree.SubElement(root, "renderer-v2", type="singleSymbol", symbollevels="0", enableorderby="0")
+    symbols = ElementTree.SubElement(renderer, "symbols")
+    symbol = ElementTree.SubElement(symbols, "symbol", type="fill", name="0", alpha="1")
+    layer = ElementTree.SubElement(symbol, "layer", {"class": "SimpleFill"}, enabled="1", locked="0")
+    properties = {"style": "no", "outline_color": "255,255,0,255", "outline_width": "0.15", "outline_style": "solid"}
+    for key, value in properties.items():
+        ElementTree.SubElement(layer, "prop", k=key, v=value)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
 def categorised_style(field: str, categories: Sequence[tuple[str, str, Color]], kind: str) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from deep_learning_toolbox.backend.assessment.output_files import OutputFiles
 from deep_learning_toolbox.backend.errors import ToolboxError
+from deep_learning_toolbox.backend.runtime.output_files import OutputFiles
 
 
 def write(files, path, text, sidecar=None):
