@@ -42,7 +42,7 @@ from .window_cache import Arrays, Claim, WindowCache
 
 PANEL_BYTES = 160 * 2**20  # of pixels and labels under one group of places
 IN_FLIGHT_BYTES = 128 * 2**20  # of chips on their way to the disk
-LABEL_BLOCK = (4096, 512)
+LABEL_BLOCK = (1024, 512)
 MOST_PLACES = 200_000_000  # a raster of 2,000,000 pixels a side has 61 million of 256 pixels without overlap
 SMALLEST_BLOCK = 256  # pixels; smaller blocks of a file are read several at once
 ROWS_OF_STRIPED_FILES = 64
