@@ -14,6 +14,7 @@ from .assess_accuracy import AssessAccuracy
 from .base import ToolboxAlgorithm, icon_path
 from .check_setup import CheckSetup
 from .classify_pixels import ClassifyPixels
+from .export_onnx import ExportOnnx
 from .export_training_data import ExportTrainingData
 from .inspect_training_data import InspectTrainingData
 from .install_backend import InstallBackend
@@ -30,6 +31,7 @@ ALGORITHMS = (
     InspectTrainingData,
     TrainModel,
     ClassifyPixels,
+    ExportOnnx,
     AccuracyPoints,
     AssessAccuracy,
 )

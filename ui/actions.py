@@ -30,6 +30,7 @@ ENTRIES = (
     ("inspecttrainingdata", "inspect.svg", True),
     ("trainmodel", "train.svg", True),
     ("classifypixels", "classify.svg", True),
+    ("exportonnx", "onnx.svg", False),
     ("accuracypoints", "points.svg", False),
     (REVIEW, "review.svg", False),
     ("assessaccuracy", "assess.svg", False),

@@ -40,6 +40,7 @@ STAGES = {
     "probe": Stage(".runtime.probe", "probe", ".runtime.probe", "ProbeSettings"),
     "export": Stage(".chips.export", "export_chips", ".chips.settings", "ExportSettings"),
     "inspect": Stage(".chips.inspection.folder", "inspect_chips", ".chips.inspection.settings", "InspectSettings"),
+    "onnx": Stage(".models.onnx_export", "export_onnx", ".models.onnx_settings", "OnnxSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
     "accuracy_points": Stage(".assessment.points", "draw_points", ".assessment.settings", "PointsSettings"),

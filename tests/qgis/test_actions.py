@@ -77,6 +77,7 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
         "Inspect training data…",
         "Train deep learning model…",
         "Classify pixels using deep learning…",
+        "Export model to ONNX…",
         "Create accuracy assessment points…",
         "Review accuracy points…",
         "Assess accuracy…",
