@@ -86,9 +86,12 @@ def metric(epoch: int, values: dict[str, float]) -> Event:
     return {"event": "metric", "epoch": epoch, "values": values}
 
 
-def samples(epoch: int, files: list[str], captions: list[str]) -> Event:
-    """Pictures, in the job's folder, of the same chips each time: image, label and prediction beside each other."""
-    return {"event": "samples", "epoch": epoch, "files": files, "captions": captions}
+def samples(epoch: int, files: list[str], captions: list[str], legend: list[tuple[str, str]]) -> Event:
+    """Pictures, in the job's folder, of the same chips each time: image, label and prediction beside each other.
+
+    The legend has each class's name and colour (``#rrggbb``).
+    """
+    return {"event": "samples", "epoch": epoch, "files": files, "captions": captions, "legend": legend}
 
 
 def memory(used_mb: float, total_mb: float, place: str) -> Event:

@@ -63,7 +63,8 @@ class Preview:
         except OSError:
             return
         self._forget_old(epoch)
-        yield samples(epoch, files, [f"{sample.name}: {sample.accuracy:.0%}" for sample in found])
+        legend = [(entry.name, "#{:02x}{:02x}{:02x}".format(*entry.color)) for entry in self._classes]
+        yield samples(epoch, files, [f"{sample.name}: {sample.accuracy:.0%}" for sample in found], legend)
 
     def _forget_old(self, epoch: int) -> None:
         """Removes the pictures of epochs in the middle."""

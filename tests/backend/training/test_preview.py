@@ -55,6 +55,7 @@ def test_pictures_show_image_label_and_prediction_of_the_same_chips_each_time(st
         caption.partition(":")[0] for caption in second["captions"]
     ]
     assert len(first["files"]) == preview.MOST_CHIPS
+    assert first["legend"][1][0] == "Wald"
     colours = [np.array(entry.color) for entry in store.classes.classes]
     for files, colour in ((first["files"], colours[0]), (second["files"], colours[1])):
         picture = read(folder / files[0])
