@@ -94,10 +94,12 @@ class TrainingMonitor:
         self._timer.stop()
 
     def _list(self) -> None:
-        self._folders = list_jobs(STAGE)
+        # A folder without a request is of a job that failed before it began.
+        self._folders = [folder for folder in list_jobs(STAGE) if (folder / "request.json").is_file()]
 
     def _show_list(self, chosen: Path | None) -> None:
         words = {
+            State.STARTING: tr("starting"),
             State.DONE: tr("finished"),
             State.FAILED: tr("failed"),
             State.CANCELLED: tr("cancelled"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..backend.runtime.remaining import RemainingTime
 PIECE = 1 << 20  # bytes read in one look, about 9,000 events
 TAIL = 1 << 16  # bytes at the end in which the last event is looked for
 MOST_LINES = 200  # of the log
+START_SECONDS = 20  # that a new job may need until its first event
 SMALLER_IS_BETTER = "loss"
 
 
@@ -143,17 +145,13 @@ class TrainingRun:
 
     def _judge(self) -> None:
         """Whether a job without a last event still runs; a lock tells, which a killed program loses."""
-        if is_running(self.folder):
-            self.state = State.RUNNING
-        elif self._offset or not self.folder.is_dir():
-            self.state = State.LOST
-        # else: it has only just been made
+        self.state = _judge(self.folder, bool(self._offset))
 
     def _take(self, event: Event) -> None:
         """Takes in one event; a key that is missing or odd costs this event only."""
         try:
-            time = float(event.get("time", 0.0))
-            self.started, self.latest = self.started or time, max(self.latest, time)
+            came = float(event.get("time", 0.0))
+            self.started, self.latest = self.started or came, max(self.latest, came)
             take = getattr(self, f"_take_{event['event']}", None)
             if take is not None:
                 take(event)
@@ -220,7 +218,18 @@ def peek_state(folder: Path) -> State:
     last = parse_event(lines[-1]) if lines else None
     if last is not None and last["event"] in FINAL_EVENTS:
         return {"result": State.DONE, "error": State.FAILED, "cancelled": State.CANCELLED}[last["event"]]
-    return State.RUNNING if is_running(folder) else State.LOST
+    return _judge(folder, any(lines))
+
+
+def _judge(folder: Path, has_events: bool) -> State:
+    """How a training without a last event is."""
+    if is_running(folder):
+        return State.RUNNING
+    try:
+        age = time.time() - folder.stat().st_mtime
+    except OSError:
+        return State.LOST
+    return State.STARTING if not has_events and age < START_SECONDS else State.LOST
 
 
 def describe_run(folder: Path) -> str:

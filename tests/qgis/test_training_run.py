@@ -2,6 +2,7 @@
 """Reading a training's folder while others write, break or remove it."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -110,6 +111,9 @@ def test_a_job_that_has_only_just_been_made_is_starting(job):
     run = TrainingRun(job)
     run.look()
     assert run.state is State.STARTING
+    os.utime(job, (0, 0))
+    run.look()
+    assert (run.state, peek_state(job)) == (State.LOST, State.LOST)
 
 
 def test_a_folder_that_is_removed_is_no_error(job):
