@@ -99,10 +99,11 @@ class ToolboxActions:
         from .training_monitor import TrainingMonitor
 
         if self._monitor is None:
-            from .training_dock import TrainingDock
+            from .training_dock import WIDTH, TrainingDock
 
             self._monitor = TrainingMonitor(TrainingDock(self._iface.mainWindow()))
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._monitor.dock)
+            self._iface.mainWindow().resizeDocks([self._monitor.dock], [WIDTH], Qt.Orientation.Horizontal)
         self._monitor.open(folder)
         self._monitor.dock.show()
         self._monitor.dock.raise_()

@@ -113,16 +113,23 @@ class CurvePlot(QWidget):
         return QPointF(x, area.bottom() - (value - low) / (high - low) * area.height())
 
     def _paint_legend(self, painter: QPainter, line: int) -> None:
-        left = float(GAP)
-        for number, (name, points) in enumerate(self._curves):
-            value = next((value for epoch, value in points if epoch == self._pointed), points[-1][1])
-            entry = f"{name} {value:.3f}"
+        left, advance = float(GAP), self.fontMetrics().horizontalAdvance
+        for number, entry in enumerate(self._list_legend()):
             painter.setPen(QPen(QColor(COLOURS[number % len(COLOURS)]), 3))
             painter.drawLine(QPointF(left, 1.5 * line + 2), QPointF(left + 12, 1.5 * line + 2))
             painter.setPen(self.palette().color(QPalette.ColorRole.Text))
-            width = self.fontMetrics().horizontalAdvance(entry)
+            width = advance(entry)
             painter.drawText(QRectF(left + 16, line + 2, width + GAP, line), Qt.AlignmentFlag.AlignLeft, entry)
             left += 16 + width + 2 * GAP
+
+    def _list_legend(self) -> list[str]:
+        """Name and value of each curve at the epoch pointed at, else at its last, as exactly as there is room for."""
+        values = [next((value for epoch, value in points if epoch == self._pointed), points[-1][1]) for _, points in self._curves]
+        for digits in (3, 2, 1):
+            entries = [f"{name} {value:.{digits}f}" for (name, _), value in zip(self._curves, values)]
+            if sum(self.fontMetrics().horizontalAdvance(entry) + 16 + 2 * GAP for entry in entries) <= self.width():
+                break
+        return entries
 
     def _paint_axes(self, painter: QPainter, text: QColor) -> None:
         area, line = self._area(), self.fontMetrics().height()

@@ -25,10 +25,12 @@ from qgis.PyQt.QtWidgets import (
 
 from ..backend.runtime.remaining import describe_seconds
 from .curve_plot import CurvePlot
+from .picture import Picture
 from .training_run import Samples, State, TrainingRun
 
 STEPS = 1000  # of the progress bar
 MEGABYTES = 1024  # in a gigabyte
+WIDTH = 400  # pixels that the dock has at first
 
 
 def tr(text: str) -> str:
@@ -63,6 +65,7 @@ class TrainingDock(QgsDockWidget):
         self.runs = QComboBox()
         self.runs.setToolTip(tr("Trainings of this computer, the newest first"))
         self.runs.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.runs.setMinimumContentsLength(20)
         self.runs.activated.connect(self.run_chosen)
         layout.addWidget(self.runs)
         self._add_state(layout)
@@ -83,6 +86,7 @@ class TrainingDock(QgsDockWidget):
         layout.addWidget(self.opens)
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(body)
         self.setWidget(area)
         self.show_nothing()
@@ -202,13 +206,9 @@ class TrainingDock(QgsDockWidget):
         swatch = '<span style="background-color: {}">&nbsp;&nbsp;&nbsp;</span>&nbsp;{}'
         self.legend.setText(" &nbsp; ".join(swatch.format(html.escape(colour), html.escape(name)) for name, colour in samples.legend))
         for file, caption in zip(samples.files, samples.captions):
-            label = QLabel()
-            picture = QPixmap(str(file))
-            if picture.isNull():  # removed meanwhile
-                label.setText(caption)
-            else:
-                label.setPixmap(picture)
-                label.setToolTip(tr("{} of the held-out pixels are right").format(caption))
+            pixmap = QPixmap(str(file))
+            label = QLabel(caption) if pixmap.isNull() else Picture(pixmap)  # it may have been removed meanwhile
+            label.setToolTip(tr("{} of the held-out pixels are right").format(caption))
             self.pictures.addWidget(label)
 
 

@@ -82,7 +82,7 @@ def test_it_follows_a_training_and_stops_it_with_the_best_epoch_kept(monitor, tr
     assert "training" in dock.losses.describe()
     assert "mean IoU" in dock.figures.describe()
     assert dock.pictures.count() == 4
-    assert dock.pictures.itemAt(0).widget().pixmap().width() > 300
+    assert dock.pictures.itemAt(0).widget().pixmap.width() > 300
     assert "Water" in dock.legend.text()
     assert (dock.stop.isEnabled(), dock.report.isVisible()) == (True, False)
     dock.stop.click()
