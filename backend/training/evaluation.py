@@ -20,7 +20,8 @@ from .dataset import ChipStore
 from .losses import IGNORE
 
 BINS = 15
-SMALLEST_SHARE = 0.1  # of the median number of held-out pixels: a chip with fewer is no example of failure
+LARGEST_OVERLAP = 0.25  # share of a chip that another one among the worst may show, too
+Bounds = tuple[float, float, float, float]  # west, south, east, north
 
 
 @dataclass
@@ -63,11 +64,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ChipScore:
-    """How well one chip was classified: its number, its held-out pixels, and the share that is right."""
+    """How well one chip was classified: its number, where it is, its held-out pixels, and how many of them are wrong."""
 
     number: int
+    bounds: Bounds
     pixels: int
-    accuracy: float
+    wrong: int
 
 
 @dataclass
@@ -78,12 +80,13 @@ class Evaluation:
     chips: list[ChipScore] = field(default_factory=list)
 
     def worst_chips(self, most: int) -> list[ChipScore]:
-        """The chips with the smallest share of right pixels, worst first; those nearly without labels, or all right, do not count."""
-        if not self.chips:
-            return []
-        enough = SMALLEST_SHARE * float(np.median([chip.pixels for chip in self.chips]))
-        failing = [chip for chip in self.chips if chip.pixels >= enough and chip.accuracy < 1]
-        return sorted(failing, key=lambda chip: (chip.accuracy, -chip.pixels))[:most]
+        """The chips with the most wrong pixels, worst first; of chips that show the same ground only the worst."""
+        placed = len({chip.bounds for chip in self.chips}) > 1  # pictures without a place all lie on one another
+        worst: list[ChipScore] = []
+        for chip in sorted((chip for chip in self.chips if chip.wrong), key=lambda chip: (-chip.wrong, chip.number)):
+            if len(worst) < most and not (placed and any(_overlap(chip.bounds, other.bounds) > LARGEST_OVERLAP for other in worst)):
+                worst.append(chip)
+        return worst
 
 
 def evaluate(store: ChipStore, network: nn.Module, batch_size: int, fraction: float) -> Iterator[Event]:
@@ -103,16 +106,26 @@ def evaluate(store: ChipStore, network: nn.Module, batch_size: int, fraction: fl
         with torch.inference_mode():
             logits = network(torch.stack([chip.image for chip in chips]).to(place))
             confidence, predicted = logits.float().softmax(1).max(1)  # (N, H, W) each
-        for number, target, sure, index in zip(numbers, (chip.target for chip in chips), confidence.cpu(), predicted.cpu(), strict=True):
-            _add_chip(found, number, target, sure, index)
+        for number, target, sure, index in zip(
+            numbers, (chip.target for chip in chips), confidence.cpu(), predicted.cpu(), strict=True
+        ):
+            _add_chip(found, (number, store.locations[number].record.bounds), target, sure, index)
         yield progress(fraction, "Measuring the model that was kept")
     return found
 
 
-def _add_chip(found: Evaluation, number: int, target: Tensor, confidence: Tensor, predicted: Tensor) -> None:
-    """Adds one chip, all (H, W)."""
+def _overlap(first: Bounds, second: Bounds) -> float:
+    """Share of the first rectangle that the second one covers, 0 to 1."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    area = (first[2] - first[0]) * (first[3] - first[1])
+    return max(0.0, width) * max(0.0, height) / area if area else 0.0
+
+
+def _add_chip(found: Evaluation, place: tuple[int, Bounds], target: Tensor, confidence: Tensor, predicted: Tensor) -> None:
+    """Adds one chip, all (H, W); the place is its number and bounds."""
     known = target != IGNORE
     right = (predicted == target)[known].numpy()
     if right.size:
         found.calibration.update(confidence[known].double().numpy(), right)
-        found.chips.append(ChipScore(number, right.size, float(right.mean())))
+        found.chips.append(ChipScore(*place, right.size, int((~right).sum())))

@@ -25,6 +25,7 @@ INVALID = (255, 255, 255)
 PALE = 0.35  # share of the image that is left below labels and errors
 RIGHT, WRONG = (90, 174, 97), (215, 25, 28)
 TRIED = 6  # chips that are looked at for each one shown
+ENOUGH = 16  # pixels of a class that can be seen in a picture
 UNKNOWN = -1  # class value where no label is
 
 
@@ -96,7 +97,8 @@ def choose_chips(store: ChipStore, most: int) -> list[int]:
         found = []
         for number, chip in zip(tried, store.get(tried, validation=True), strict=True):
             known = chip.target[chip.target != IGNORE]
-            present = set(known.unique().tolist())
+            indices, counts = known.unique(return_counts=True)
+            present = set(indices[counts >= ENOUGH].tolist())
             found.append((len(present - shown), known.numel(), number, present))
         _, _, number, present = max(found, key=lambda entry: entry[:2])
         chosen.append(number)

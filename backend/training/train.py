@@ -69,7 +69,8 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
         yield from _fit(trainer, output.partial / CHECKPOINTS, Preview(store, Path()), chosen.name)
         yield progress(FIT_SHARE, "Writing the report")
         facts = RunFacts(output.path.name, settings, store, split, trainer.outcome, origin, chosen.name, time.monotonic() - began)
-        extra = {**write_characteristics(facts, output.partial), **write_report(facts, trainer.average.network, output.partial)}
+        extra = write_characteristics(facts, output.partial)
+        extra |= yield from write_report(facts, trainer.average.network, output.partial, FIT_SHARE)
         model = model_path(output.path)
         write_package(output.partial / model.name, describe_model(facts), trainer.outcome.state_dict, extra)
         output.publish()
