@@ -52,7 +52,7 @@ def heading(text: str, level: int = 2) -> str:
 
 
 def paragraph(text: str, kind: str = "") -> str:
-    """A paragraph; kinds are `score` (large) and `note` (marked)."""
+    """A paragraph; kinds are `score` (large), `note` (marked) and `small`."""
     return f'<p class="{kind}">{html.escape(text)}</p>' if kind else f"<p>{html.escape(text)}</p>"
 
 
@@ -102,6 +102,24 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells made by the functions above; the head is left out when it is empty."""
     top = f"<tr>{''.join(f'<th>{html.escape(name)}</th>' for name in head)}</tr>" if head else ""
     return f"<table>{top}{''.join(f'<tr>{chr(10).join(row)}</tr>' for row in rows)}</table>"
+
+
+def text_table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int, colors: Sequence[Color] = ()) -> str:
+    """A table of plain texts.
+
+    Args:
+        head: Names of the columns; left out when all are empty.
+        rows: Texts.
+        numbers_from: The first column that stands on the right.
+        colors: Colour before the first text of each of the first rows.
+    """
+    cells = []
+    for place, row in enumerate(rows):
+        line = [number_cell(text) if number >= numbers_from else cell(text) for number, text in enumerate(row)]
+        if place < len(colors):
+            line[0] = named_cell(colors[place], row[0])
+        cells.append(line)
+    return table(head if any(head) else (), cells)
 
 
 def chart(figure: Figure, alternative: str) -> str:
