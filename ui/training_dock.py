@@ -178,9 +178,10 @@ class TrainingDock(QgsDockWidget):
         """Offers the epochs whose pictures are still there; stays at the newest one if that was shown."""
         there = [samples for samples in run.samples if samples.files and samples.files[0].is_file()]
         self.gallery.setVisible(bool(there))
-        if [entry.epoch for entry in there] == [entry.epoch for entry in self._samples] and there and self._is_shown(there):
+        is_same_run = bool(there) and self._is_shown(there)
+        if is_same_run and [entry.epoch for entry in there] == [entry.epoch for entry in self._samples]:
             return
-        at_end = self.slider.value() == self.slider.maximum()
+        at_end = not is_same_run or self.slider.value() == self.slider.maximum()
         self._samples = there
         self.slider.blockSignals(True)
         self.slider.setMaximum(max(0, len(there) - 1))

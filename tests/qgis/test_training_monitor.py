@@ -17,7 +17,7 @@ from deep_learning_toolbox.ui.training_monitor import OPENS, TrainingMonitor
 from deep_learning_toolbox.ui.training_run import State
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication, QPointF, Qt
-from qgis.PyQt.QtGui import QMouseEvent
+from qgis.PyQt.QtGui import QMouseEvent, QPixmap
 from qgis.PyQt.QtWidgets import QMessageBox
 from qgis_helpers import QUICK_TRAINING, run
 
@@ -125,6 +125,39 @@ def test_two_trainings_at_once_are_told_apart(monitor, training):
     assert monitor.run.folder == second
     wait_until(lambda: monitor.run.history)
     assert monitor.run.settings["output"].endswith("two")
+
+
+def add_samples(job, epoch):
+    """Appends the event of an epoch's picture, with the picture."""
+    (job / "samples" / str(epoch)).mkdir(parents=True)
+    picture = QPixmap(300, 100)
+    picture.fill(Qt.GlobalColor.red)
+    assert picture.save(str(job / "samples" / str(epoch) / "0.png"))
+    event = {"event": "samples", "epoch": epoch, "files": [f"samples/{epoch}/0.png"], "captions": ["a: 50%"], "legend": []}
+    with (job / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(event) + "\n")
+
+
+def test_the_newest_pictures_are_shown_until_earlier_ones_are_asked_for(monitor, private_home):
+    job = private_home / "jobs" / "29990101-000003-train-x"
+    job.mkdir(parents=True)
+    for epoch in (1, 3):
+        add_samples(job, epoch)
+    monitor.open(job)
+    dock = monitor.dock
+    assert "Epoch 3" in dock.sample_title.text()
+    add_samples(job, 7)
+    monitor.look()
+    assert "Epoch 7" in dock.sample_title.text()
+    dock.slider.setValue(0)
+    assert "Epoch 1" in dock.sample_title.text()
+    add_samples(job, 8)
+    monitor.look()
+    assert "Epoch 1" in dock.sample_title.text()  # who looks back is not disturbed
+    shutil.rmtree(job / "samples" / "1")
+    monitor.look()
+    assert "Epoch 3" in dock.sample_title.text()
+    shutil.rmtree(job)
 
 
 def test_a_removed_folder_leaves_an_empty_monitor(monitor, folder, private_home):
