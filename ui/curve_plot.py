@@ -125,7 +125,7 @@ class CurvePlot(QWidget):
     def _list_legend(self) -> list[str]:
         """Name and value of each curve at the epoch pointed at, else at its last, as exactly as there is room for."""
         values = [next((value for epoch, value in points if epoch == self._pointed), points[-1][1]) for _, points in self._curves]
-        for digits in (3, 2, 1):
+        for digits in (3, 2):
             entries = [f"{name} {value:.{digits}f}" for (name, _), value in zip(self._curves, values)]
             if sum(self.fontMetrics().horizontalAdvance(entry) + 16 + 2 * GAP for entry in entries) <= self.width():
                 break

@@ -30,7 +30,7 @@ from .training_run import Samples, State, TrainingRun
 
 STEPS = 1000  # of the progress bar
 MEGABYTES = 1024  # in a gigabyte
-WIDTH = 400  # pixels that the dock has at first
+WIDTH = 430  # pixels that the dock has at first
 
 
 def tr(text: str) -> str:

@@ -78,11 +78,13 @@ class TrainingMonitor:
         if not self.run.folder.is_dir():
             self._leave()
             return
+        before = self.run.state
         self.run.look()
         self.dock.show_run(self.run, time.time(), (self.run.folder / STOP_FILE).exists())
         self._timer.setInterval(CATCHING_UP if self.run.is_behind else INTERVAL)
-        if self.run.is_over and not self.run.is_behind:
+        if self.run.state is not before:  # now its request is there, or it has ended
             self._show_list(self.run.folder)
+        if self.run.is_over and not self.run.is_behind:
             self._timer.stop()
 
     def _leave(self) -> None:

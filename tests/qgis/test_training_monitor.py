@@ -75,6 +75,7 @@ def test_it_follows_a_training_and_stops_it_with_the_best_epoch_kept(monitor, tr
     wait_until(lambda: monitor.run.history and monitor.run.samples)
     dock = monitor.dock
     assert monitor.run.state is State.RUNNING
+    assert dock.runs.currentText().endswith("chips → model  (running)")
     assert "best so far: epoch" in dock.headline.text()
     assert "Device: CPU" in dock.details.text()
     assert "Memory: " in dock.details.text()
