@@ -25,15 +25,15 @@ from ..models.registry import SizedNetwork, build_network
 from ..models.transfer import transfer_weights
 from ..models.weights import load_encoder_weights
 from ..runtime.device import choose_device
-from ..runtime.protocol import Event, device, info, progress, result, warning
+from ..runtime.protocol import STOP_FILE, Event, device, info, progress, result, warning
 from .dataset import ChipStore
 from .loop import Trainer
 from .output import CHECKPOINTS, REPORT, model_path, open_output
+from .preview import Preview, measure_memory
 from .results import RunFacts, describe_model, write_characteristics, write_report
 from .settings import TrainSettings
 from .split import split_blocks
 
-STOP_FILE = "stop"
 READ_SHARE, FIT_SHARE = 0.05, 0.97  # of the progress bar, where reading and training end
 MOST_SHOWN_VALUES = 10
 UNITS = {"label": "polygon, or a square of a label raster", "square": "square of two chips' side", "chip": "chip"}
@@ -66,10 +66,11 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
             f"Training on {len(store)} chips of {store.chip_size[1]} x {store.chip_size[0]} pixels, "
             f"{trainer.outcome.batch_size} a step, peak learning rate {rate:g}."
         )
-        yield from _fit(trainer, output.partial / CHECKPOINTS)
+        yield from _fit(trainer, output.partial / CHECKPOINTS, Preview(store, Path()), chosen.name)
         yield progress(FIT_SHARE, "Writing the report")
         facts = RunFacts(output.path.name, settings, store, split, trainer.outcome, origin, chosen.name, time.monotonic() - began)
-        extra = {**write_characteristics(facts, output.partial), **write_report(facts, trainer.average.network, output.partial)}
+        extra = write_characteristics(facts, output.partial)
+        extra |= yield from write_report(facts, trainer.average.network, output.partial, FIT_SHARE)
         model = model_path(output.path)
         write_package(output.partial / model.name, describe_model(facts), trainer.outcome.state_dict, extra)
         output.publish()
@@ -184,14 +185,16 @@ def _build(settings: TrainSettings, store: ChipStore) -> SizedNetwork:
     return build_network(settings.model_type, settings.backbone, len(store.bands), len(store.class_values))
 
 
-def _fit(trainer: Trainer, checkpoints: Path) -> Iterator[Event]:
-    """Trains; keeps the last and the best weights in files."""
+def _fit(trainer: Trainer, checkpoints: Path, preview: Preview, device_name: str) -> Iterator[Event]:
+    """Trains; keeps the last and the best weights in files, shows samples of each better epoch."""
     checkpoints.mkdir()
     for event in trainer.fit():
         if event["event"] == "metric":
             if trainer.outcome.best_epoch == event["epoch"]:
                 _save(trainer.outcome.state_dict, checkpoints / "best.safetensors")
+                yield from preview.show(trainer.average.network, event["epoch"])
             _save(trainer.network.state_dict(), checkpoints / "last.safetensors")
+            yield measure_memory(trainer.device, device_name)
         if event["event"] == "progress":
             event = progress(READ_SHARE + (FIT_SHARE - READ_SHARE) * event["fraction"], event["message"])
         yield event

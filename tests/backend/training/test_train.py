@@ -193,7 +193,7 @@ def test_the_report_is_self_contained_and_escapes_names(settings):
     assert "<b>" not in page
     assert "optimistic" in page
     assert "optimistic" in texts(events, "warning")
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 5 + 4 * page.count('<figure class="strip">')
     assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
     assert "<script" not in page
     with zipfile.ZipFile(outputs["MODEL"]) as archive:
