@@ -18,14 +18,14 @@ from ..models.registry import SizedNetwork
 from ..runtime.protocol import Event
 from ..runtime.remaining import describe_seconds
 from .dataset import ChipStore
-from .evaluation import evaluate
+from .evaluation import Calibration, evaluate
 from .loop import Outcome
 from .output import CHARACTERISTICS, REPORT
 from .report import ReportData, per_class_figures, render_report
-from .samples import ShownClass, choose_chips, list_classes, predict_samples
+from .samples import Sample, ShownClass, choose_chips, list_classes, predict_samples
 from .settings import TrainSettings
 from .split import Split
-from .split_map import draw_split_maps
+from .split_map import SplitMap, draw_split_maps
 
 MOST_SAMPLES = 6
 MOST_WORST = 4
@@ -45,6 +45,7 @@ class RunFacts:
         origin: Sentence on the first weights.
         device: Name of the device.
         seconds: Duration so far.
+        refit_epochs: Epochs of a second training on all labels, whose weights the model has; 0 without one.
     """
 
     name: str
@@ -55,6 +56,7 @@ class RunFacts:
     origin: str
     device: str
     seconds: float
+    refit_epochs: int = 0
 
     @property
     def classes(self) -> tuple[ShownClass, ...]:
@@ -92,6 +94,7 @@ def describe_model(facts: RunFacts) -> ModelDescription:
             "split": facts.settings.split,
             "weights": facts.origin,
             "per_class": {entry.name: figures[entry.value] for entry in facts.classes if entry.value in figures},
+            "refit_epochs": facts.refit_epochs,
             "not_validated": [facts.classes[index].name for index in facts.split.not_validated],
         },
     )
@@ -108,17 +111,36 @@ def write_characteristics(facts: RunFacts, folder: Path) -> dict[str, Path]:
     return {f"{CHARACTERISTICS}/{path.name}": path}
 
 
-def write_report(facts: RunFacts, network: SizedNetwork, folder: Path, fraction: float) -> Iterator[Event]:
-    """Writes the HTML report; yields progress, returns member name → file for the package.
+@dataclass(frozen=True)
+class RunEvaluation:
+    """What the report shows of the network that was measured: its calibration, samples, its worst chips, and the split as pictures."""
+
+    calibration: Calibration
+    samples: list[Sample]
+    worst: list[Sample]
+    maps: list[SplitMap]
+
+
+def evaluate_run(facts: RunFacts, network: SizedNetwork, fraction: float) -> Iterator[Event]:
+    """Looks at the held-out labels with the weights that were kept; yields progress, returns a `RunEvaluation`.
 
     Args:
         facts: The run.
         network: A network of the model's kind, on the device; gets the weights that were kept.
-        folder: Where to write.
         fraction: Share of the whole job that is done.
     """
     network.load_state_dict(facts.outcome.state_dict)
     found = yield from evaluate(facts.store, network, facts.outcome.batch_size, fraction)
+    return RunEvaluation(
+        found.calibration,
+        predict_samples(facts.store, network, choose_chips(facts.store, MOST_SAMPLES)),
+        predict_samples(facts.store, network, [chip.number for chip in found.worst_chips(MOST_WORST)]),
+        draw_split_maps(facts.store),
+    )
+
+
+def write_report(facts: RunFacts, found: RunEvaluation, folder: Path) -> dict[str, Path]:
+    """Writes the HTML report; returns member name → file for the package."""
     confusion, store = facts.outcome.confusion, facts.store
     data = ReportData(
         title=f"{facts.name}: {ARCHITECTURES[facts.settings.model_type].title} with {facts.settings.backbone}",
@@ -132,9 +154,9 @@ def write_report(facts: RunFacts, network: SizedNetwork, folder: Path, fraction:
         training_pixels={store.class_values[index]: pixels for index, pixels in facts.split.training_pixels.items()},
         confusion=confusion,
         calibration=found.calibration,
-        samples=predict_samples(store, network, choose_chips(store, MOST_SAMPLES)),
-        worst=predict_samples(store, network, [chip.number for chip in found.worst_chips(MOST_WORST)]),
-        maps=draw_split_maps(store),
+        samples=found.samples,
+        worst=found.worst,
+        maps=found.maps,
         duration=describe_seconds(facts.seconds),
         device=facts.device,
     )
@@ -152,6 +174,11 @@ def _list_notes(facts: RunFacts) -> list[str]:
             "Whole polygons or blocks were held out: no labelled pixel was both trained on and validated. The image around them "
             "may have been seen, without labels."
         ]
+    if facts.refit_epochs:
+        notes.append(
+            f"The model itself was then trained anew on all labels, the held-out ones too, for {facts.refit_epochs} epochs. It is "
+            "expected to be no worse than these figures, but cannot be measured by the same labels."
+        )
     if facts.settings.pretrained_model:
         notes.append(
             "The network goes on from a trained model. Where that model was trained on the same ground, it has seen these places, and "
@@ -189,6 +216,7 @@ def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
         ],
         "Run": [
             ("Epochs", f"{len(outcome.history)} run, {kept}; {outcome.ended}"),
+            ("Second training", f"on all labels, {facts.refit_epochs} epochs" if facts.refit_epochs else "none"),
             ("Batch and learning rate", f"{outcome.batch_size} chips, peak {outcome.learning_rate:g}"),
             ("Device", facts.device),
             ("Duration", describe_seconds(facts.seconds)),
