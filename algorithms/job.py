@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ..backend import __version__
 from ..backend.runtime.client import JobCancelled, new_job_folder, run_job
 from ..backend.runtime.interpreter import SETTING, Interpreter, find_interpreter
 from ..backend.runtime.protocol import Event, Request
+from ..backend.runtime.remaining import RemainingTime, describe_seconds
+from .notices import NOTICES
 
 LABELS_FILE = "labels.gpkg"
 REQUEST_FILE = "request.json"
@@ -36,6 +39,7 @@ class Job:
     feedback: QgsProcessingFeedback
     _shown_warnings: set[str] = field(default_factory=set)
     _shown_step: str = ""
+    _remaining: RemainingTime = field(default_factory=RemainingTime)
 
     @classmethod
     def start(cls, stage: str, feedback: QgsProcessingFeedback, interpreter: Interpreter | None = None) -> Job:
@@ -58,6 +62,7 @@ class Job:
         self.feedback.pushInfo(f"Python: {self.interpreter.path} ({self.interpreter.source})")
         self.feedback.pushInfo(f"Request, events and log: {self.folder}")
         request = Request(stage=self.stage, settings=settings, job_id=self.job_id, version=__version__)
+        NOTICES.job_started.emit(self.stage, str(self.folder))
         outputs = run_job(request, self.interpreter, self.folder, self._show, self.feedback.isCanceled)
         if settings.get("output"):
             self._keep_request(Path(settings["output"]))
@@ -73,6 +78,7 @@ class Job:
         kind = event["event"]
         if kind == "progress":
             self.feedback.setProgress(100 * event["fraction"])
+            self._remaining.update(time.monotonic(), event["fraction"])
             # Each text is a line in the dialog's log, so a step whose numbers run is shown once.
             step = re.sub(r"[\d.,]+", "", event["message"])
             if step and step != self._shown_step:
@@ -84,7 +90,9 @@ class Job:
             self._shown_warnings.add(event["message"])
             self.feedback.pushWarning(event["message"])
         elif kind == "metric":
-            self.feedback.pushInfo(format_metric(event))
+            left = self._remaining.seconds(time.monotonic())
+            at_most = "" if left is None else f"; at most {describe_seconds(left)} left"
+            self.feedback.pushInfo(format_metric(event) + at_most)
         elif kind == "device":
             reason = f" ({event['reason']})" if event["reason"] else ""
             self.feedback.pushInfo(f"Device: {event['name']}{reason}")

@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 class Notices(QObject):
     """Signals of the tools; Qt delivers them in the listener's thread."""
 
+    job_started = pyqtSignal(str, str)  # a job's stage and folder, in which its events can be followed
     backend_missing = pyqtSignal()  # a tool could not run since the deep learning libraries are missing
 
 

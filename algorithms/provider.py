@@ -15,6 +15,7 @@ from .base import ToolboxAlgorithm, icon_path
 from .check_setup import CheckSetup
 from .classify_pixels import ClassifyPixels
 from .convert_labels import ConvertLabels
+from .export_onnx import ExportOnnx
 from .export_training_data import ExportTrainingData
 from .inspect_training_data import InspectTrainingData
 from .install_backend import InstallBackend
@@ -36,6 +37,7 @@ ALGORITHMS = (
     InspectTrainingData,
     TrainModel,
     ClassifyPixels,
+    ExportOnnx,
     AccuracyPoints,
     AssessAccuracy,
 )

@@ -26,6 +26,7 @@ SPLITS = ("spatial", "random")
 UNLABELED = ("auto", "ignore", "background")
 LOSSES = ("ce_dice", "ce")
 AUGMENTATIONS = ("default", "none")
+REFITS = ("auto", "always", "never")
 MONITORS = ("miou", "valid_loss", "accuracy", "f1")
 
 
@@ -54,6 +55,7 @@ class TrainModel(BackendAlgorithm):
     AUGMENTATION = "AUGMENTATION"
     EARLY_STOPPING = "EARLY_STOPPING"
     MONITOR = "MONITOR"
+    REFIT = "REFIT"
     SEED = "SEED"
     DEVICE = "DEVICE"
     OUTPUT = "OUTPUT"
@@ -184,6 +186,14 @@ class TrainModel(BackendAlgorithm):
             self.tr("The figure on the held-out labels that decides which epoch is kept."),
             advanced=True,
         )
+        self.add(
+            self.choice(self.REFIT, self.tr("Train again with all labels"), REFITS, "auto"),
+            self.tr(
+                "Once it is measured how good the network is, train it anew with the held-out labels too, so that none is wasted; the "
+                "figures stay those of the first training. auto does so with fewer than 200 polygons or blocks."
+            ),
+            advanced=True,
+        )
 
     def _add_learning(self) -> None:
         self.add(
@@ -227,7 +237,7 @@ class TrainModel(BackendAlgorithm):
             "cache": str(encoders_folder()),
         }
         settings["more_folders"] = [line.strip() for line in settings["more_folders"] if line.strip()]
-        for name in (self.MODEL_TYPE, self.WEIGHTS, self.SPLIT, self.LOSS, self.AUGMENTATION, self.MONITOR):
+        for name in (self.MODEL_TYPE, self.WEIGHTS, self.SPLIT, self.LOSS, self.AUGMENTATION, self.MONITOR, self.REFIT):
             settings[name.lower()] = self.parameterAsEnumString(parameters, name, context)
         for name in (self.MAX_EPOCHS, self.BATCH_SIZE, self.CHIP_SIZE, self.SEED):
             settings[name.lower()] = self.parameterAsInt(parameters, name, context)

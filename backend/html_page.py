@@ -27,6 +27,13 @@ td.number { text-align: right } img { max-width: 100% }
 .score { font-size: 1.3em } .note { background: #fff6dd; padding: .5em 1em }
 figure { display: inline-block; vertical-align: top; margin: .4em; width: 230px; font-size: .8em; overflow-wrap: anywhere }
 figure img { width: 114px; image-rendering: pixelated }
+figure.strip { display: block; width: auto; margin: .8em 0 } figure.strip img { width: 23%; max-width: 220px; margin-right: 1.2% }
+.cards { display: flex; flex-wrap: wrap; gap: .8em; margin: 1em 0 } .small { color: #666; font-size: .9em }
+.card { border: 1px solid #ddd; border-top: 4px solid #4c78a8; border-radius: 4px; padding: .5em 1em; min-width: 8em; flex: 1 }
+.card strong { display: block; font-size: 1.7em; line-height: 1.2 } .card span { color: #555; font-size: .85em }
+.beside { display: flex; flex-wrap: wrap; gap: 1em; align-items: flex-start }
+.beside > img { flex: 1 1 300px; min-width: 0; max-width: 100% }
+@media print { body { margin: 0; max-width: none } h2 { break-after: avoid } figure, table, img { break-inside: avoid } }
 """
 BAR_WIDTH = 12.0  # em, of a share of 1
 Color = tuple[int, int, int]
@@ -45,8 +52,22 @@ def heading(text: str, level: int = 2) -> str:
 
 
 def paragraph(text: str, kind: str = "") -> str:
-    """A paragraph; kinds are `score` (large) and `note` (marked)."""
+    """A paragraph; kinds are `score` (large), `note` (marked) and `small`."""
     return f'<p class="{kind}">{html.escape(text)}</p>' if kind else f"<p>{html.escape(text)}</p>"
+
+
+def cards(entries: Iterable[tuple[str, str, str]]) -> str:
+    """Figures to be seen first, each in a box: its name, its value, and a word on it."""
+    boxes = [
+        f'<div class="card"><span>{name}</span><strong>{value}</strong><span>{word}</span></div>'
+        for name, value, word in (map(html.escape, entry) for entry in entries)
+    ]
+    return f'<div class="cards">{"".join(boxes)}</div>'
+
+
+def beside(pieces: Iterable[str]) -> str:
+    """Charts beside each other, below each other where there is no room."""
+    return f'<div class="beside">{"".join(pieces)}</div>'
 
 
 def cell(text: object) -> str:
@@ -56,9 +77,20 @@ def cell(text: object) -> str:
     return f"<td>{html.escape(str(text))}</td>"
 
 
+def number_cell(text: str) -> str:
+    """A cell on the right, for a number that is text already."""
+    return f'<td class="number">{html.escape(text)}</td>'
+
+
 def named_cell(color: Color, name: str) -> str:
     """A cell with a patch of colour before a name."""
     return f'<td><span class="swatch" style="background: rgb{tuple(color)}"></span>{html.escape(name)}</td>'
+
+
+def legend(entries: Iterable[tuple[Color, str]]) -> str:
+    """Colours and what they stand for, in a line."""
+    shown = (f'<span class="swatch" style="background: rgb{tuple(color)}"></span>{html.escape(name)}' for color, name in entries)
+    return f"<p>{' &nbsp; '.join(shown)}</p>"
 
 
 def share_cell(share: float) -> str:
@@ -72,6 +104,24 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table>{top}{''.join(f'<tr>{chr(10).join(row)}</tr>' for row in rows)}</table>"
 
 
+def text_table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int, colors: Sequence[Color] = ()) -> str:
+    """A table of plain texts.
+
+    Args:
+        head: Names of the columns; left out when all are empty.
+        rows: Texts.
+        numbers_from: The first column that stands on the right.
+        colors: Colour before the first text of each of the first rows.
+    """
+    cells = []
+    for place, row in enumerate(rows):
+        line = [number_cell(text) if number >= numbers_from else cell(text) for number, text in enumerate(row)]
+        if place < len(colors):
+            line[0] = named_cell(colors[place], row[0])
+        cells.append(line)
+    return table(head if any(head) else (), cells)
+
+
 def chart(figure: Figure, alternative: str) -> str:
     """A figure of matplotlib."""
     buffer = io.BytesIO()
@@ -83,12 +133,20 @@ def chart(figure: Figure, alternative: str) -> str:
 
 def pictures(images: Sequence[NDArray[np.uint8]], caption: Sequence[str], alternative: str) -> str:
     """Pictures (rows, columns, 3) beside each other with lines of text below."""
-    parts = []
-    for picture in images:
-        buffer = io.BytesIO()
-        matplotlib.image.imsave(buffer, np.ascontiguousarray(picture), format="png")
-        parts.append(_image(buffer.getvalue(), alternative))
+    parts = [_picture(picture, alternative) for picture in images]
     return f"<figure>{''.join(parts)}<figcaption>{'<br>'.join(map(html.escape, caption))}</figcaption></figure>"
+
+
+def strip(images: Sequence[NDArray[np.uint8]], caption: str, alternative: str) -> str:
+    """Up to four pictures (rows, columns, 3) in a row of the page's width, with a line of text above."""
+    parts = [_picture(picture, alternative) for picture in images]
+    return f'<figure class="strip"><figcaption>{html.escape(caption)}</figcaption>{"".join(parts)}</figure>'
+
+
+def _picture(picture: NDArray[np.uint8], alternative: str) -> str:
+    buffer = io.BytesIO()
+    matplotlib.image.imsave(buffer, np.ascontiguousarray(picture), format="png")
+    return _image(buffer.getvalue(), alternative)
 
 
 def _image(png: bytes, alternative: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from qgis.core import Qgis, QgsProject
@@ -19,9 +20,10 @@ from ..algorithms.provider import DeepLearningProvider
 if TYPE_CHECKING:
     from .review_dock import ReviewDock
     from .setup_dialog import SetupDialog
+    from .training_monitor import TrainingMonitor
 
 MENU = "Deep Learning Toolbox"
-REVIEW, SETUP = "review", "setup"  # entries that are no tools
+REVIEW, SETUP, MONITOR = "review", "setup", "monitor"  # entries that are no tools
 # Tool or entry, icon, whether it also stands in the toolbar.
 ENTRIES = (
     ("preparescene", "scene.svg", True),
@@ -29,7 +31,9 @@ ENTRIES = (
     ("exporttrainingdata", "export.svg", True),
     ("inspecttrainingdata", "inspect.svg", True),
     ("trainmodel", "train.svg", True),
+    (MONITOR, "monitor.svg", False),
     ("classifypixels", "classify.svg", True),
+    ("exportonnx", "onnx.svg", False),
     ("accuracypoints", "points.svg", False),
     (REVIEW, "review.svg", False),
     ("assessaccuracy", "assess.svg", False),
@@ -45,11 +49,13 @@ class ToolboxActions:
         self._dialogs: list[QWidget] = []  # those not yet deleted; QGIS deletes a tool's dialog when it is closed and idle
         self._review: ReviewDock | None = None
         self._setup: SetupDialog | None = None
+        self._monitor: TrainingMonitor | None = None
         self._toolbar: QToolBar = iface.addToolBar(MENU)
         self._toolbar.setObjectName("DeepLearningToolbox")  # QGIS restores its place by this name
         self._actions: list[QAction] = []
         own = {
             REVIEW: (_translate("Review accuracy points…"), self.open_review),
+            MONITOR: (_translate("Training monitor…"), self.open_monitor),
             SETUP: (_translate("Set up…"), self.open_setup),
         }
         names = {algorithm.name(): algorithm.displayName() for algorithm in DeepLearningProvider.tools()}
@@ -60,6 +66,7 @@ class ToolboxActions:
                 text, run = f"{names[name]}…", partial(self.open_dialog, f"{DeepLearningProvider.ID}:{name}")
             self._add(name, icon, in_toolbar, text, run)
         NOTICES.backend_missing.connect(self._offer_setup)
+        NOTICES.job_started.connect(self._notice_job)
 
     def open_dialog(self, algorithm_id: str, _checked: bool = False) -> None:
         """Opens the dialog of a tool beside the main window; the message bar tells when Processing is switched off."""
@@ -87,6 +94,20 @@ class ToolboxActions:
         self._review.show()
         self._review.raise_()
 
+    def open_monitor(self, _checked: bool = False, folder: Path | None = None) -> None:
+        """Shows the training monitor, with the training of a job's folder if one is given; it is made when first asked for."""
+        from .training_monitor import TrainingMonitor
+
+        if self._monitor is None:
+            from .training_dock import WIDTH, TrainingDock
+
+            self._monitor = TrainingMonitor(TrainingDock(self._iface.mainWindow()))
+            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._monitor.dock)
+            self._iface.mainWindow().resizeDocks([self._monitor.dock], [WIDTH], Qt.Orientation.Horizontal)
+        self._monitor.open(folder)
+        self._monitor.dock.show()
+        self._monitor.dock.raise_()
+
     def open_setup(self, _checked: bool = False) -> None:
         """Opens the set-up dialog, the same one each time."""
         if self._setup is None:
@@ -97,6 +118,7 @@ class ToolboxActions:
 
     def remove(self) -> None:
         """Closes the windows and removes toolbar and menu."""
+        NOTICES.job_started.disconnect(self._notice_job)
         NOTICES.backend_missing.disconnect(self._offer_setup)
         for dialog in list(self._dialogs):
             dialog.close()
@@ -106,6 +128,12 @@ class ToolboxActions:
             self._setup.close()
             self._setup.deleteLater()
             self._setup = None
+        if self._monitor is not None:
+            self._monitor.stop()
+            self._monitor.dock.close()
+            self._iface.removeDockWidget(self._monitor.dock)
+            self._monitor.dock.deleteLater()
+            self._monitor = None
         if self._review is not None:
             self._review.close()
             self._iface.removeDockWidget(self._review)
@@ -137,6 +165,22 @@ class ToolboxActions:
         button.clicked.connect(self.open_setup)
         item.layout().addWidget(button)
         bar.pushWidget(item, Qgis.MessageLevel.Warning)
+
+    def _notice_job(self, stage: str, folder: str) -> None:
+        """Shows a training that has started, or offers to, as the user has chosen."""
+        from .training_monitor import STAGE, opens_by_itself
+
+        if stage != STAGE:
+            return
+        if opens_by_itself():
+            self.open_monitor(folder=Path(folder))
+            return
+        bar = self._iface.messageBar()
+        item = bar.createMessage(MENU, _translate("A training has started."))
+        button = QPushButton(_translate("Training monitor…"), item)
+        button.clicked.connect(partial(self.open_monitor, folder=Path(folder)))
+        item.layout().addWidget(button)
+        bar.pushWidget(item, Qgis.MessageLevel.Info)
 
     def _forget(self, dialog: QWidget, _deleted: object = None) -> None:
         self._dialogs = [other for other in self._dialogs if other is not dialog]

@@ -6,10 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ..html_page import chart as render_picture
+from ..html_page import heading as render_heading
+from ..html_page import page as render_page
+from ..html_page import paragraph as render_text
+from ..html_page import text_table as render_table
 from .charts import draw_areas, draw_bars, draw_changes, draw_map, draw_matrix
 from .confusion import ConfusionMatrix
 from .estimate import Estimate
-from .page import render_heading, render_page, render_picture, render_table, render_text
 from .result import Assessment
 
 LARGEST_MATRIX = 30  # classes; beyond, a picture of the matrix cannot be read

@@ -8,8 +8,9 @@ which alone the description is read back.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .. import __version__
@@ -146,17 +147,17 @@ def parse_definition(definition: Mapping[str, Any], source: str) -> ModelDescrip
             name=str(toolbox["name"]),
             architecture=str(toolbox["architecture"]),
             backbone=str(toolbox["backbone"]),
-            bands=tuple(BandStatistics(**band) for band in toolbox["bands"]),
+            bands=tuple(map(_parse_band, toolbox["bands"])),
             classes=ClassSchema.from_dicts(toolbox["classes"]),
             has_background=bool(toolbox["has_background"]),
             chip_size=int(toolbox["chip_size"]),
             gsd_m=None if gsd_m is None else float(gsd_m),
             cell_size=None if cell is None else (float(cell[0]), float(cell[1])),
-            crs_wkt=toolbox.get("crs_wkt"),
+            crs_wkt=None if toolbox.get("crs_wkt") is None else str(toolbox["crs_wkt"]),
             training=dict(toolbox.get("training", {})),
             version=str(toolbox["version"]),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as failure:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as failure:
         raise ToolboxError(f"The definition in {source} is incomplete ({failure}); use the original model.") from failure
     if faults := check_choice(description.architecture, description.backbone):
         raise ToolboxError(f"{source} needs another version of the toolbox. {' '.join(faults)}")
@@ -165,6 +166,21 @@ def parse_definition(definition: Mapping[str, Any], source: str) -> ModelDescrip
             f"The definition in {source} names no bands, no classes or an impossible chip size; use the original model."
         )
     return description
+
+
+def _parse_band(entry: Mapping[str, Any]) -> BandStatistics:
+    """The statistics of one band.
+
+    Raises:
+        TypeError: An unknown or missing key.
+        ValueError: A figure that is no finite number.
+    """
+    band = BandStatistics(**entry)
+    figures = {name: value for name, value in asdict(band).items() if name != "name" and not (name == "wavelength" and value is None)}
+    for name, value in figures.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} of band {band.name} is {value!r}")
+    return replace(band, name=str(band.name))
 
 
 def _describe_foreign(definition: Mapping[str, Any], source: str) -> str:

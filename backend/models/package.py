@@ -9,8 +9,10 @@ capped, `InferenceFunction` is never looked at. A package of ArcGIS's own is rec
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -31,6 +33,11 @@ MAX_MEMBERS = 64
 MAX_DEFINITION_BYTES = 16 * 2**20
 MAX_WEIGHT_BYTES = 4 * 2**30
 MAX_RATIO = 200  # JSON shrinks to a tenth, weights hardly at all: a member beyond this is a bomb
+# What zipfile raises, and lets through, over damaged archives: broken names are ValueErrors, odd methods RuntimeErrors.
+ARCHIVE_FAULTS = (
+    zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, OverflowError, struct.error,
+    zlib.error, lzma.LZMAError,
+)  # fmt: skip
 ASIDE = re.compile(r"(model_metrics\.html|ModelCharacteristics/[\w.-]+\.(json|png))")
 
 
@@ -141,7 +148,7 @@ def _list_members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as failure:
+    except ARCHIVE_FAULTS as failure:
         raise ToolboxError(f"{path.name} is no complete model package ({failure}); copy or train it again.") from failure
     if len(entries) > MAX_MEMBERS:
         raise ToolboxError(f"{path.name} holds {len(entries)} files, more than the {MAX_MEMBERS} of a model package.")
@@ -162,7 +169,7 @@ def _read_member(path: Path, name: str, limit: int, max_ratio: int) -> bytes:
                 raise ToolboxError(f"'{name}' in {path.name} unpacks to {entry.file_size:,} bytes, which no model needs; not opened.")
             with archive.open(entry) as stream:
                 content = stream.read(limit + 1)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as failure:
+    except ARCHIVE_FAULTS as failure:
         raise ToolboxError(f"{path.name} is damaged ({failure}); copy or train it again.") from failure
     if len(content) > limit:
         raise ToolboxError(f"'{name}' in {path.name} is larger than the {limit:,} bytes that are read.")

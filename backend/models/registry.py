@@ -40,7 +40,8 @@ class SizedNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, classes, H, W), float, of normalised images (N, bands, H, W)."""
-        rows, columns = image.shape[-2:]
+        # Plain numbers also while the network is traced for an export, where a division of shapes would round otherwise.
+        rows, columns = int(image.shape[-2]), int(image.shape[-1])
         padded = nn.functional.pad(image, (0, _padding(columns), 0, _padding(rows)))  # (N, bands, H', W'), multiples of 32
         return self.network(padded)[..., :rows, :columns]
 

@@ -23,9 +23,10 @@ from .. import __version__
 from ..errors import ToolboxError
 from .failures import INSTALL_TOOL
 from .interpreter import Interpreter
-from .jobs import Leftovers, new_job_folder
+from .jobs import RUNNING_FILE, Leftovers, new_job_folder
+from .lock import hold
 from .process import child_environment, kill_tree, start_process
-from .protocol import CANCEL_FILE, SCHEMA_VERSION, Event, Request
+from .protocol import CANCEL_FILE, EVENTS_FILE, FINAL_EVENTS, SCHEMA_VERSION, Event, Request, cancelled, error
 
 __all__ = ["JobCancelled", "new_job_folder", "run_job"]
 
@@ -33,7 +34,6 @@ POLL_SECONDS = 0.1
 GRACE_SECONDS = 2.0  # from asking a worker to stop to killing it
 EXIT_SECONDS = 0.5  # from a worker's last event, or its end, to killing what is left of it
 _WINDOWS_CRASH = 0xC0000000  # NTSTATUS errors, such as an access violation
-FINAL_EVENTS = ("result", "error", "cancelled")
 
 
 class JobCancelled(ToolboxError):  # noqa: N818 - not an error, and part of the interface
@@ -64,17 +64,22 @@ def run_job(
     request.write(request_file)
     leftovers = Leftovers(request, job_folder)
     log = job_folder / "worker.log"
-    process = _WorkerProcess(launch_command(interpreter.path, request_file), child_environment(interpreter.path), log)
-    try:
-        with (job_folder / "events.jsonl").open("a", encoding="utf-8", buffering=1) as transcript:
-            final = _follow(process, job_folder, transcript.write, on_event, is_cancelled)
-    finally:
-        process.finish()
-        leftovers.remove()
-    if process.asked_to_stop if final is None else final["event"] == "cancelled":
+    with hold(job_folder / RUNNING_FILE), (job_folder / EVENTS_FILE).open("a", encoding="utf-8", buffering=1) as transcript:
+
+        def record(event: Event) -> None:
+            transcript.write(json.dumps({**event, "time": round(time.time(), 3)}, ensure_ascii=False) + "\n")
+
+        process = _WorkerProcess(launch_command(interpreter.path, request_file), child_environment(interpreter.path), log)
+        try:
+            final = _follow(process, job_folder, record, on_event, is_cancelled)
+        finally:
+            process.finish()
+            leftovers.remove()
+        if final is None:  # the worker could not say how it ended, so that is said here
+            final = cancelled() if process.asked_to_stop else error(_describe_death(process.exit_code))
+            record(final)
+    if final["event"] == "cancelled":
         raise JobCancelled("The job was cancelled.")
-    if final is None:
-        raise ToolboxError(f"{_describe_death(process.exit_code)} Details: {log}")
     if final["event"] == "error":
         raise ToolboxError(f"{final['message']} Details: {log}")
     outputs: dict[str, Any] = final["outputs"]
@@ -91,7 +96,7 @@ def launch_command(python: Path, request_file: Path) -> list[str]:
 def _follow(
     process: _WorkerProcess,
     job_folder: Path,
-    record: Callable[[str], object],
+    record: Callable[[Event], object],
     on_event: Callable[[Event], None],
     is_cancelled: Callable[[], bool],
 ) -> Event | None:
@@ -100,7 +105,7 @@ def _follow(
     while time.monotonic() < process.kill_at:
         event = process.next_event(POLL_SECONDS)
         if event is not None:
-            record(json.dumps(event, ensure_ascii=False) + "\n")
+            record(event)
             if not greeted:
                 _check_handshake(event)
                 greeted = True
@@ -181,7 +186,8 @@ class _WorkerProcess:
         """Asks the worker to stop at its next event."""
         self.asked_to_stop = True
         self.kill_at = time.monotonic() + GRACE_SECONDS
-        cancel_file.touch()
+        with contextlib.suppress(OSError):  # the folder is gone; the end of the standard input says the same
+            cancel_file.touch()
         self._close_stdin()
 
     def finish(self) -> None:

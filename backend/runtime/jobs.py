@@ -12,24 +12,46 @@ import time
 import uuid
 from pathlib import Path
 
+from .lock import is_held
 from .places import home_folder
 from .protocol import OUTPUT_SETTINGS, Request
 
 KEPT_JOBS = 50
+RUNNING_FILE = "running.lock"  # in a job's folder, held while the job runs
 
 
 def new_job_folder(stage: str) -> Path:
     """A new folder ``<home>/jobs/<time>-<stage>-<id>``; the part after the last ``-`` serves as job id.
 
-    Only the newest 50 are kept.
+    Only the newest 50 are kept, and those that still run.
     """
-    jobs = home_folder() / "jobs"
+    jobs = jobs_folder()
     folder = jobs / f"{time.strftime('%Y%m%d-%H%M%S')}-{stage}-{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     # The names start with the time, so their order is the age.
     for old in sorted(path for path in jobs.iterdir() if path.is_dir())[:-KEPT_JOBS]:
-        shutil.rmtree(old, ignore_errors=True)  # a file of it may be open elsewhere; the next job tries again
+        if not is_running(old):
+            shutil.rmtree(old, ignore_errors=True)  # a file of it may be open elsewhere; the next job tries again
     return folder
+
+
+def jobs_folder() -> Path:
+    """Where the folders of the jobs lie."""
+    return home_folder() / "jobs"
+
+
+def list_jobs(stage: str) -> list[Path]:
+    """Folders of the jobs of a stage, the newest first."""
+    try:
+        names = sorted((path.name for path in jobs_folder().iterdir() if f"-{stage}-" in path.name), reverse=True)
+    except OSError:  # there was no job yet
+        return []
+    return [jobs_folder() / name for name in names]
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a job is running, in this QGIS or another."""
+    return is_held(folder / RUNNING_FILE)
 
 
 class Leftovers:

@@ -66,6 +66,28 @@ def try_exclusive(path: Path) -> Iterator[bool]:
             yield True
 
 
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Holds a lock file of one's own, made here, for others to see with `is_held`; waits while somebody looks."""
+    with path.open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError):  # a disk without locks: then nobody sees it, which must not keep the job from running
+            _wait_and_lock(file)
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody, in this process or another, holds a lock file; the holder's death releases it."""
+    try:
+        with path.open("r+", encoding="utf-8") as file:
+            _lock(file)
+            _unlock(file)
+    except FileNotFoundError:
+        return False
+    except OSError as fault:
+        return fault.errno in _HELD
+    return False
+
+
 def share(path: Path) -> IO[str] | None:
     """Holds the lock file together with others until the returned file is closed or the process ends; None without a lock.
 
@@ -89,6 +111,10 @@ if sys.platform == "win32":
         os.lseek(file.fileno(), _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
+    def _wait_and_lock(file: IO[str]) -> None:
+        os.lseek(file.fileno(), _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+
     def _unlock(file: IO[str]) -> None:
         os.lseek(file.fileno(), _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
@@ -98,6 +124,9 @@ else:
 
     def _lock(file: IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _wait_and_lock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
 
     def _unlock(file: IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)

@@ -17,6 +17,9 @@ from typing import Any
 SCHEMA_VERSION = 1
 
 CANCEL_FILE = "cancel"  # beside the request; its appearance asks the worker to stop
+STOP_FILE = "stop"  # beside the request; its appearance asks a training to end and to keep its best epoch
+EVENTS_FILE = "events.jsonl"  # beside the request: every event with the time it came, for monitors to follow
+FINAL_EVENTS = ("result", "error", "cancelled")
 OUTPUT_SETTINGS = ("output", "confidence")  # the settings, of any stage, that name what it writes
 
 Event = dict[str, Any]
@@ -81,6 +84,19 @@ def warning(message: str) -> Event:
 def metric(epoch: int, values: dict[str, float]) -> Event:
     """Figures of one epoch of training, by name."""
     return {"event": "metric", "epoch": epoch, "values": values}
+
+
+def samples(epoch: int, files: list[str], captions: list[str], legend: list[tuple[str, str]]) -> Event:
+    """Pictures, in the job's folder, of the same chips each time: image, label and prediction beside each other.
+
+    The legend has each class's name and colour (``#rrggbb``).
+    """
+    return {"event": "samples", "epoch": epoch, "files": files, "captions": captions, "legend": legend}
+
+
+def memory(used_mb: float, total_mb: float, place: str) -> Event:
+    """Memory in use and in all, in MiB (0 = unknown), of the ``place``: the device's name, or ``RAM``."""
+    return {"event": "memory", "used_mb": round(used_mb), "total_mb": round(total_mb), "place": place}
 
 
 def result(outputs: dict[str, Any]) -> Event:

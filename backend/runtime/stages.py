@@ -41,6 +41,7 @@ STAGES = {
     "segment": Stage(".labels.segments.segment", "segment_image", ".labels.segments.settings", "SegmentSettings"),
     "export": Stage(".chips.export", "export_chips", ".chips.settings", "ExportSettings"),
     "inspect": Stage(".chips.inspection.folder", "inspect_chips", ".chips.inspection.settings", "InspectSettings"),
+    "onnx": Stage(".models.onnx_export", "export_onnx", ".models.onnx_settings", "OnnxSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
     "preview": Stage(".preview.preview", "preview_classes", ".preview.settings", "PreviewSettings"),

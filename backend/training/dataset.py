@@ -108,6 +108,7 @@ class ChipStore:
         self._chip_census: list[dict[tuple[int, int], int]] = []
         self._kept: list[TensorChip] | None = []
         self._validation = torch.zeros(0, dtype=torch.int64)
+        self._trains_on_all = False
         self._size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -186,6 +187,14 @@ class ChipStore:
             if any(block in split.validation for block, _ in chip_census):
                 self.validation_chips.append(number)
 
+    def use_all_labels(self) -> None:
+        """Gives the held-out labels to the training, too; they can still be looked at as such."""
+        self._trains_on_all = True
+        for number, chip_census in enumerate(self._chip_census):
+            self.pixels[number] = 0
+            for (_, index), count in chip_census.items():
+                self.pixels[number, index] += count
+
     def get(self, numbers: Sequence[int], validation: bool) -> list[TensorChip]:
         """Chips whose target keeps the validation labels only, or the training labels only."""
         if self._kept is not None:
@@ -193,6 +202,8 @@ class ChipStore:
         else:
             with ThreadPoolExecutor(READERS) as pool:
                 chips = list(pool.map(self._read, numbers))
+        if self._trains_on_all and not validation:
+            return chips
         return [
             chip._replace(target=torch.where(torch.isin(chip.blocks, self._validation) == validation, chip.target, IGNORE))
             for chip in chips

@@ -111,6 +111,7 @@ class Trainer:
         pretrained: The encoder has pretrained weights.
         learning_rate: Peak rate of the decoder.
         is_stopped: True once the user wants the best so far.
+        validates: Measure each epoch on the held-out labels and keep the best; otherwise the last one is measured and kept.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Trainer:
         pretrained: bool,
         learning_rate: float,
         is_stopped: Callable[[], bool],
+        validates: bool = True,
     ) -> None:
         self.store, self.settings = store, settings
         self.device = torch.device(device)
@@ -129,7 +131,7 @@ class Trainer:
         self.average = WeightAverage(self.network)
         self.outcome = Outcome(learning_rate=learning_rate)
         self.outcome.batch_size = settings.batch_size or DEFAULT_BATCH.get(self.device.type, 8)
-        self._is_stopped = is_stopped
+        self._is_stopped, self._validates = is_stopped, validates
         self._random = np.random.default_rng(settings.seed)
         self._device_random = torch.Generator(self.device).manual_seed(settings.seed)
         self._sampler = LabelSampler(store.pixels, settings.class_balancing, self._random)
@@ -169,6 +171,10 @@ class Trainer:
         """
         for number in range(1, self.settings.max_epochs + 1):
             loss = yield from self._train_epoch(number)
+            if not self._validates:
+                if self._is_stopped():
+                    return
+                continue
             values, confusion = yield from self._validate(number)
             self._record(number, {"train_loss": loss, **values}, confusion)
             yield metric(number, {name: value for name, value in self.outcome.history[-1].values.items() if math.isfinite(value)})
@@ -180,6 +186,9 @@ class Trainer:
                 continue
             yield info(f"Training ended after epoch {number}: {self.outcome.ended}.")
             return
+        if not self._validates:
+            values, confusion = yield from self._validate(self.settings.max_epochs)
+            self._record(self.settings.max_epochs, values, confusion)
 
     def _patience(self) -> int:
         """Epochs without improvement after which the training stops early."""
@@ -200,7 +209,7 @@ class Trainer:
                 continue
             if loss is not None:
                 losses.append(loss)
-            if self._is_stopped() and self.outcome.best_epoch:
+            if self._is_stopped() and (self.outcome.best_epoch or not self._validates):
                 break
             yield progress(
                 (done + step + 1) / total, f"Epoch {number} of {self.settings.max_epochs}, step {step + 1} of {self._steps}"
@@ -291,12 +300,16 @@ class Trainer:
         values = {**values, "learning_rate": float(self._schedule.get_last_lr()[-1])}
         self.outcome.history.append(Epoch(number, values))
         score = values[self.settings.monitor]
-        better = score < self.outcome.score if self.settings.monitor == "valid_loss" else score > self.outcome.score
-        if better or not self.outcome.best_epoch:
+        if not self.outcome.best_epoch or is_better(score, self.outcome.score, self.settings.monitor):
             self.outcome.best_epoch, self.outcome.score, self.outcome.confusion = number, score, confusion
             self.outcome.state_dict = {
                 name: tensor.detach().cpu().clone() for name, tensor in self.average.network.state_dict().items()
             }
+
+
+def is_better(score: float, than: float, monitor: str) -> bool:
+    """Whether a monitored figure is better than another one; a loss is the better the smaller it is."""
+    return score < than if monitor == "valid_loss" else score > than
 
 
 def _is_out_of_memory(failure: RuntimeError) -> bool:

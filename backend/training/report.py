@@ -1,60 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The training report: one HTML file that needs no other, without scripts; every text from users is escaped.
+"""The training report: one HTML file that needs no other, without scripts; every text from users is escaped by `html_page`.
 
-Enters: a `ReportData`. Leaves: the page as text. Charts are drawn by matplotlib without a display and embedded as PNG.
+Enters: a `ReportData`. Leaves: the page as text. What a manager wants stands first and fills one screen: figures, a sentence on
+strength and weakness, what limits them, curves and classes. Then what a reviewer asks: matrix, calibration, samples, failures, split,
+data, settings.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ..assessment.confusion import ConfusionMatrix
+from ..html_page import beside, cards, cell, chart, heading, legend, named_cell, number_cell, page, paragraph, strip, table
+from .evaluation import Calibration
+from .report_charts import draw_class_bars, draw_curves, draw_matrix, draw_reliability, draw_split
+from .samples import Sample, ShownClass, resize
+from .split_map import SplitMap
 
-STYLE = """
-body { font: 15px/1.5 sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
-h1 { font-size: 1.6em } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ccc }
-table { border-collapse: collapse; margin: 1em 0 } td, th { border: 1px solid #ccc; padding: .25em .6em; text-align: left }
-td.number { text-align: right } img { max-width: 100% }
-.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .4em }
-.score { font-size: 1.3em } .note { background: #fff6dd; padding: .5em 1em }
-"""
 NOT_VALIDATED = "not validated"
-INVALID_COLOUR = (1.0, 1.0, 1.0)
 LARGEST_MATRIX = 30  # classes; beyond, a picture of the matrix cannot be read
-
-
-class ShownClass(NamedTuple):
-    """A class or the background: value, name, colour (red, green, blue; 0 to 255)."""
-
-    value: int
-    name: str
-    color: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One held-out chip.
-
-    Attributes:
-        image: (H, W, 3) float 0 to 1.
-        label: (H, W) class values, -1 where nothing is known.
-        prediction: (H, W) class values.
-    """
-
-    image: NDArray[np.floating]
-    label: NDArray[np.integer]
-    prediction: NDArray[np.integer]
+SIDE = 220  # pixels of a sample picture's longer side
+WORTH_TELLING = 0.05  # share of a class that is taken for another, from which on it is told
+WELL_CALIBRATED = 0.05
 
 
 @dataclass(frozen=True)
@@ -63,7 +33,7 @@ class ReportData:
 
     Attributes:
         title: Name of the model.
-        headline: Sentence with the score.
+        headline: Sentence on what the figures stand for.
         notes: Sentences the reader must know to judge the figures.
         facts: Section → rows of (name, value).
         history: Figures of each epoch, as in the metric event.
@@ -71,7 +41,12 @@ class ReportData:
         classes: Classes in channel order, with the background if there is one.
         training_pixels: Pixels trained on, by class value.
         confusion: Of the held-out pixels; a class without pixels is "not validated".
+        calibration: On the same pixels.
         samples: Held-out chips to show.
+        worst: Held-out chips on which the network fails most, worst first.
+        maps: Where the labels lie.
+        duration: Of the training, in words.
+        device: On what it ran.
     """
 
     title: str
@@ -83,33 +58,17 @@ class ReportData:
     classes: Sequence[ShownClass]
     training_pixels: Mapping[int, int]
     confusion: ConfusionMatrix
+    calibration: Calibration
     samples: Sequence[Sample]
+    worst: Sequence[Sample]
+    maps: Sequence[SplitMap]
+    duration: str
+    device: str
 
 
 def render_report(data: ReportData) -> str:
     """The report as HTML."""
-    title = html.escape(data.title)
-    parts = [
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head><body>',
-        f"<h1>{title}</h1>",
-        f'<p class="score">{html.escape(data.headline)}</p>',
-        *(f'<p class="note">{html.escape(note)}</p>' for note in data.notes),
-        "<h2>Accuracy by class, on held-out labels</h2>",
-        _render_classes(data),
-        "<h2>Training and validation</h2>",
-        _render_picture(_draw_curves(data), "Loss and figures by epoch"),
-    ]
-    if len(data.classes) <= LARGEST_MATRIX:
-        parts += ["<h2>Confusion matrix</h2>", _render_picture(_draw_matrix(data), "Confusion matrix of the held-out pixels")]
-    if data.samples:
-        parts += [
-            "<h2>Sample results</h2>",
-            "<p>Held-out chips: image, labels held out, prediction.</p>",
-            _render_picture(_draw_samples(data), "Image, label and prediction of held-out chips"),
-        ]
-    for section, rows in data.facts.items():
-        parts += [f"<h2>{html.escape(section)}</h2>", _render_table(("", ""), rows)]
-    return "\n".join([*parts, "</body></html>\n"])
+    return page(data.title, _render_pieces(data))
 
 
 def per_class_figures(confusion: ConfusionMatrix) -> dict[int, dict[str, float]]:
@@ -122,92 +81,105 @@ def per_class_figures(confusion: ConfusionMatrix) -> dict[int, dict[str, float]]
     }
 
 
+def _render_pieces(data: ReportData) -> Iterator[str]:
+    """The page from top to bottom."""
+    yield _render_cards(data)
+    yield paragraph(" ".join([data.headline, *describe_strengths(data)]))
+    yield from (paragraph(note, "note") for note in data.notes)
+    curves = chart(draw_curves(data.history, data.best_epoch), "Loss and figures by epoch")
+    if int((data.confusion.support > 0).sum()) <= LARGEST_MATRIX:
+        yield beside([chart(draw_class_bars(data.classes, data.confusion), "IoU of each class"), curves])
+    else:
+        yield curves
+    yield heading("Accuracy by class, on held-out labels")
+    yield _render_classes(data)
+    if len(data.classes) <= LARGEST_MATRIX:
+        yield heading("Confusion matrix")
+        yield paragraph("What the held-out pixels of each class (rows) were taken for (columns), in percent of the row.")
+        yield chart(draw_matrix(data.classes, data.confusion), "Confusion matrix of the held-out pixels")
+    yield heading("Calibration")
+    yield paragraph(describe_calibration(data.calibration))
+    yield chart(draw_reliability(data.calibration), "Share of right pixels by the probability of the class that won")
+    yield from _render_samples(data)
+    if data.maps:
+        yield heading("Split")
+        yield chart(draw_split(data.maps), "Map of the labels trained on and held out")
+    for section, rows in data.facts.items():
+        yield heading(section, 2 if section != "Split" else 3)
+        yield table((), [(cell(name), cell(value)) for name, value in rows])
+
+
+def _render_cards(data: ReportData) -> str:
+    confusion = data.confusion
+    validated = int((confusion.support > 0).sum())
+    return cards(
+        [
+            ("Mean IoU", f"{confusion.mean_iou:.3f}", "mean of the classes"),
+            ("Overall accuracy", f"{100 * confusion.overall_accuracy:.1f} %", "of the held-out pixels"),
+            ("Mean F1", f"{confusion.mean_f1:.3f}", "mean of the classes"),
+            ("Calibration error", f"{100 * data.calibration.error:.1f} %", "between confidence and truth"),
+            ("Classes measured", f"{validated} of {len(data.classes)}", f"{confusion.total:,} pixels"),
+            ("Training", data.duration, data.device),
+        ]
+    )
+
+
+def describe_strengths(data: ReportData) -> list[str]:
+    """Sentences on the best and the weakest class, and on the largest confusion."""
+    names = [entry.name for entry in data.classes]
+    iou = np.where(data.confusion.support > 0, np.nan_to_num(data.confusion.iou), np.nan)
+    if np.isfinite(iou).sum() < 2:
+        return []
+    best, weakest = int(np.nanargmax(iou)), int(np.nanargmin(iou))
+    sentences = [f"Best is {names[best]} (IoU {iou[best]:.2f}), weakest {names[weakest]} (IoU {iou[weakest]:.2f})."]
+    counts = data.confusion.counts.astype(float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0)
+    row, column = np.unravel_index(int(shares.argmax()), shares.shape)
+    if shares[row, column] >= WORTH_TELLING:
+        sentences.append(f"The largest confusion: {100 * shares[row, column]:.0f} % of {names[row]} are taken for {names[column]}.")
+    return sentences
+
+
+def describe_calibration(calibration: Calibration) -> str:
+    """A sentence on whether the probabilities can be trusted."""
+    if not np.isfinite(calibration.error):
+        return "No held-out pixel, so nothing is known of the probabilities."
+    gap = f"{100 * calibration.error:.1f} %"
+    if calibration.error <= WELL_CALIBRATED:
+        return f"The probabilities can be taken at their word: they differ from the share of right pixels by {gap} on average."
+    direction = "too sure of itself" if calibration.surplus > 0 else "less sure than it could be"
+    return f"The network is {direction}: its probabilities differ from the share of right pixels by {gap} on average."
+
+
 def _render_classes(data: ReportData) -> str:
     """Table of the classes; a class without held-out pixels is marked."""
     figures = per_class_figures(data.confusion)
     rows = []
     for place, entry in enumerate(data.classes):
-        red, green, blue = entry.color
-        swatch = f'<span class="swatch" style="background: rgb({red},{green},{blue})"></span>'
-        pixels = (data.training_pixels.get(entry.value, 0), int(data.confusion.support[place]))
         found = figures.get(entry.value)
-        cells = [f"{value:.3f}" for value in found.values()] if found else [NOT_VALIDATED] * 4
-        numbers = "".join(f'<td class="number">{cell}</td>' for cell in (f"{pixels[0]:,}", f"{pixels[1]:,}", *cells))
-        rows.append(f"<tr><td>{entry.value}</td><td>{swatch}{html.escape(entry.name)}</td>{numbers}</tr>")
-    head = ("Value", "Class", "Training pixels", "Held-out pixels", "Precision", "Recall", "F1", "IoU")
-    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{''.join(rows)}</table>"
+        shown = [f"{value:.3f}" for value in found.values()] if found else [NOT_VALIDATED] * 4
+        pixels = (data.training_pixels.get(entry.value, 0), int(data.confusion.support[place]))
+        rows.append([cell(entry.value), named_cell(entry.color, entry.name), *map(cell, pixels), *map(number_cell, shown)])
+    return table(("Value", "Class", "Training pixels", "Held-out pixels", "Precision", "Recall", "F1", "IoU"), rows)
 
 
-def _render_table(head: Iterable[str], rows: Iterable[tuple[str, str]]) -> str:
-    """A table of two columns; the head is left out when it is empty."""
-    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head if name)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>{f'<tr>{cells}</tr>' if cells else ''}{body}</table>"
-
-
-def _render_picture(figure: Figure, alternative: str) -> str:
-    """The figure as an embedded PNG."""
-    buffer = io.BytesIO()
-    # A fixed font that matplotlib carries itself; class names may hold signs it lacks, which is then drawn as a box.
-    with matplotlib.rc_context({"font.family": "DejaVu Sans"}):
-        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-    return f'<img alt="{html.escape(alternative)}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-
-
-def _draw_curves(data: ReportData) -> Figure:
-    """Losses on the left, figures on the right, by epoch."""
-    figure = Figure(figsize=(10, 3.6))
-    epochs = range(1, len(data.history) + 1)
-    for axes, names, label in zip(
-        figure.subplots(1, 2),
-        (("train_loss", "valid_loss"), ("miou", "accuracy", "f1")),
-        ("loss", "figure on held-out labels"),
-        strict=True,
+def _render_samples(data: ReportData) -> Iterator[str]:
+    """Sample sheet and failures."""
+    colours = "Image; held-out label; prediction; right (green) and wrong (red)."
+    for title, text, samples in (
+        ("Sample sheet", f"Held-out chips, spread over the folder. {colours}", data.samples),
+        (
+            "Worst chips",
+            f"Held-out chips with the most wrong pixels; look for wrong labels here first. {colours}",
+            data.worst,
+        ),
     ):
-        for name in names:
-            axes.plot(epochs, [values.get(name, math.nan) for values in data.history], marker=".", label=name.replace("_", " "))
-        axes.axvline(data.best_epoch, color="0.6", linestyle=":", label="epoch kept")
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
-        axes.legend()
-    return figure
-
-
-def _draw_matrix(data: ReportData) -> Figure:
-    """Rows are labels, columns predictions; colours are shares of the row, numbers are pixels."""
-    counts = data.confusion.counts
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 2.5 + 0.45 * len(data.classes)
-    figure = Figure(figsize=(side + 1, side))
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [entry.name.replace("$", r"\$") for entry in data.classes]  # a dollar would start a formula
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("prediction")
-    axes.set_ylabel("label")
-    for row, column in np.argwhere(counts):
-        shade = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=shade, fontsize=8)
-    return figure
-
-
-def _draw_samples(data: ReportData) -> Figure:
-    """One row per sample."""
-    figure = Figure(figsize=(8, 2.6 * len(data.samples)))
-    colours = {entry.value: np.array(entry.color) / 255 for entry in data.classes}
-    for axes, sample in zip(figure.subplots(len(data.samples), 3, squeeze=False), data.samples, strict=True):
-        pictures = (sample.image, _paint(sample.label, colours), _paint(sample.prediction, colours))
-        for place, picture, name in zip(axes, pictures, ("image", "label", "prediction"), strict=True):
-            place.imshow(picture, interpolation="nearest")
-            place.set_title(name, fontsize=9)
-            place.set_axis_off()
-    return figure
-
-
-def _paint(values: NDArray[np.integer], colours: Mapping[int, NDArray[np.floating]]) -> NDArray[np.floating]:
-    """Picture (H, W, 3) of class values; white where no class is."""
-    picture = np.full((*values.shape, 3), INVALID_COLOUR)
-    for value, colour in colours.items():
-        picture[values == value] = colour
-    return picture
+        if samples:
+            yield heading(title)
+            yield paragraph(text)
+            yield legend((entry.color, entry.name) for entry in data.classes)
+            for sample in samples:
+                images = (sample.image, sample.paint_label(data.classes), sample.paint_prediction(data.classes), sample.paint_errors())
+                caption = f"{sample.name}: {100 * sample.accuracy:.0f} % of {sample.pixels:,} held-out pixels are right"
+                yield strip([resize(image, SIDE) for image in images], caption, f"Chip {sample.name}")

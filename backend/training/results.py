@@ -5,29 +5,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from .. import __version__
 from ..models.catalogue import ARCHITECTURES, ENCODERS
 from ..models.definition import ModelDescription
 from ..models.registry import SizedNetwork
-from ..models.stem import COLOURS, name_colours
-from .dataset import ChipStore, TensorChip
+from ..runtime.protocol import Event
+from ..runtime.remaining import describe_seconds
+from .dataset import ChipStore
+from .evaluation import Calibration, evaluate
 from .loop import Outcome
-from .losses import IGNORE
 from .output import CHARACTERISTICS, REPORT
-from .report import ReportData, Sample, ShownClass, per_class_figures, render_report
+from .report import ReportData, per_class_figures, render_report
+from .samples import Sample, ShownClass, choose_chips, list_classes, predict_samples
 from .settings import TrainSettings
 from .split import Split
+from .split_map import SplitMap, draw_split_maps
 
-BACKGROUND = ShownClass(0, "Background", (225, 225, 225))
 MOST_SAMPLES = 6
-STRETCH = 2.5  # standard deviations from black or white to the middle in the sample pictures
+MOST_WORST = 4
 MONITOR_NAMES = {"miou": "mean IoU", "valid_loss": "validation loss", "accuracy": "overall accuracy", "f1": "mean F1"}
 
 
@@ -44,6 +45,7 @@ class RunFacts:
         origin: Sentence on the first weights.
         device: Name of the device.
         seconds: Duration so far.
+        refit_epochs: Epochs of a second training on all labels, whose weights the model has; 0 without one.
     """
 
     name: str
@@ -54,12 +56,12 @@ class RunFacts:
     origin: str
     device: str
     seconds: float
+    refit_epochs: int = 0
 
     @property
     def classes(self) -> tuple[ShownClass, ...]:
         """Classes in channel order."""
-        shown = tuple(ShownClass(entry.value, entry.name, entry.color) for entry in self.store.classes.classes)
-        return (BACKGROUND, *shown) if self.store.has_background else shown
+        return list_classes(self.store)
 
     @property
     def best(self) -> dict[str, float]:
@@ -92,6 +94,7 @@ def describe_model(facts: RunFacts) -> ModelDescription:
             "split": facts.settings.split,
             "weights": facts.origin,
             "per_class": {entry.name: figures[entry.value] for entry in facts.classes if entry.value in figures},
+            "refit_epochs": facts.refit_epochs,
             "not_validated": [facts.classes[index].name for index in facts.split.not_validated],
         },
     )
@@ -108,29 +111,54 @@ def write_characteristics(facts: RunFacts, folder: Path) -> dict[str, Path]:
     return {f"{CHARACTERISTICS}/{path.name}": path}
 
 
-def write_report(facts: RunFacts, network: SizedNetwork, folder: Path) -> dict[str, Path]:
-    """Writes the HTML report; returns member name → file for the package.
+@dataclass(frozen=True)
+class RunEvaluation:
+    """What the report shows of the network that was measured: its calibration, samples, its worst chips, and the split as pictures."""
+
+    calibration: Calibration
+    samples: list[Sample]
+    worst: list[Sample]
+    maps: list[SplitMap]
+
+
+def evaluate_run(facts: RunFacts, network: SizedNetwork, fraction: float) -> Iterator[Event]:
+    """Looks at the held-out labels with the weights that were kept; yields progress, returns a `RunEvaluation`.
 
     Args:
         facts: The run.
         network: A network of the model's kind, on the device; gets the weights that were kept.
-        folder: Where to write.
+        fraction: Share of the whole job that is done.
     """
     network.load_state_dict(facts.outcome.state_dict)
-    confusion = facts.outcome.confusion
-    validated = int((confusion.support > 0).sum())
+    found = yield from evaluate(facts.store, network, facts.outcome.batch_size, fraction)
+    return RunEvaluation(
+        found.calibration,
+        predict_samples(facts.store, network, choose_chips(facts.store, MOST_SAMPLES)),
+        predict_samples(facts.store, network, [chip.number for chip in found.worst_chips(MOST_WORST)]),
+        draw_split_maps(facts.store),
+    )
+
+
+def write_report(facts: RunFacts, found: RunEvaluation, folder: Path) -> dict[str, Path]:
+    """Writes the HTML report; returns member name → file for the package."""
+    confusion, store = facts.outcome.confusion, facts.store
     data = ReportData(
         title=f"{facts.name}: {ARCHITECTURES[facts.settings.model_type].title} with {facts.settings.backbone}",
-        headline=f"Mean IoU {facts.best['miou']:.3f}, overall accuracy {facts.best['accuracy']:.3f}, mean F1 "
-        f"{facts.best['f1']:.3f} on {confusion.total:,} held-out pixels of {validated} of {len(facts.classes)} classes",
+        headline=f"Measured on {confusion.total:,} held-out pixels, whose labels the training never saw, with the network of epoch "
+        f"{facts.outcome.best_epoch}.",
         notes=_list_notes(facts),
         facts=_list_facts(facts),
         history=[epoch.values for epoch in facts.outcome.history],
         best_epoch=facts.outcome.best_epoch,
         classes=facts.classes,
-        training_pixels={facts.store.class_values[index]: pixels for index, pixels in facts.split.training_pixels.items()},
+        training_pixels={store.class_values[index]: pixels for index, pixels in facts.split.training_pixels.items()},
         confusion=confusion,
-        samples=_predict_samples(facts.store, network),
+        calibration=found.calibration,
+        samples=found.samples,
+        worst=found.worst,
+        maps=found.maps,
+        duration=describe_seconds(facts.seconds),
+        device=facts.device,
     )
     path = folder / REPORT
     path.write_text(render_report(data), encoding="utf-8")
@@ -146,6 +174,11 @@ def _list_notes(facts: RunFacts) -> list[str]:
             "Whole polygons or blocks were held out: no labelled pixel was both trained on and validated. The image around them "
             "may have been seen, without labels."
         ]
+    if facts.refit_epochs:
+        notes.append(
+            f"The model itself was then trained anew on all labels, the held-out ones too, for {facts.refit_epochs} epochs. It is "
+            "expected to be no worse than these figures, but cannot be measured by the same labels."
+        )
     if facts.settings.pretrained_model:
         notes.append(
             "The network goes on from a trained model. Where that model was trained on the same ground, it has seen these places, and "
@@ -183,38 +216,11 @@ def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
         ],
         "Run": [
             ("Epochs", f"{len(outcome.history)} run, {kept}; {outcome.ended}"),
+            ("Second training", f"on all labels, {facts.refit_epochs} epochs" if facts.refit_epochs else "none"),
             ("Batch and learning rate", f"{outcome.batch_size} chips, peak {outcome.learning_rate:g}"),
             ("Device", facts.device),
-            ("Duration", f"{facts.seconds:.0f} s"),
+            ("Duration", describe_seconds(facts.seconds)),
             ("Versions", f"Deep Learning Toolbox {__version__}, PyTorch {torch.__version__}"),
         ],
         "Settings": [(name, str(value)) for name, value in asdict(facts.settings).items()],
     }
-
-
-def _predict_samples(store: ChipStore, network: SizedNetwork) -> list[Sample]:
-    """The held-out chips with the most held-out labels, spread over the folder."""
-    groups = np.array_split(np.array(store.validation_chips), min(MOST_SAMPLES, len(store.validation_chips)))
-    samples = []
-    values = np.array([*store.class_values, -1])  # the last one for IGNORE, which is the index -1
-    place = next(network.parameters()).device
-    for group in groups:
-        chips = store.get(group[:MOST_SAMPLES].tolist(), validation=True)
-        chip = max(chips, key=lambda chip: int((chip.target != IGNORE).sum()))
-        with torch.inference_mode():
-            indices = network(chip.image[None].to(place)).argmax(1)[0].cpu().numpy()
-        indices[~chip.valid.numpy()] = IGNORE
-        samples.append(Sample(_compose(chip, store), values[chip.target.numpy()], values[indices]))
-    return samples
-
-
-def _compose(chip: TensorChip, store: ChipStore) -> np.ndarray:
-    """Picture (H, W, 3), 0 to 1: the red, green and blue band where known, else the first three or one; white where invalid."""
-    colours = name_colours(store.bands)
-    if set(COLOURS) <= set(colours):
-        channels = [colours.index(colour) for colour in COLOURS]
-    else:
-        channels = [0, 1, 2] if len(colours) >= 3 else [0, 0, 0]
-    picture = np.clip(chip.image[channels].numpy().transpose(1, 2, 0) / (2 * STRETCH) + 0.5, 0, 1)
-    picture[~chip.valid.numpy()] = 1
-    return picture

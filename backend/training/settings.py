@@ -16,6 +16,7 @@ CHOICES = {
     "unlabelled": ("auto", "ignore", "background"),
     "loss": ("ce_dice", "ce"),
     "augmentation": ("default", "none"),
+    "refit": ("auto", "always", "never"),
     "monitor": ("miou", "valid_loss", "accuracy", "f1"),
 }
 RANGES = {  # setting: lowest, highest allowed value
@@ -56,6 +57,8 @@ class TrainSettings:
         augmentation: `default` or `none`.
         early_stopping: Stop when the monitored figure has not improved for some epochs.
         monitor: Figure on the held-out labels that decides which epoch is kept.
+        refit: Train a second time, with the held-out labels too, once it is measured how good the network is: `always`, `never`, or
+            `auto` = with few labels, see `refit.REFIT_BELOW`.
         seed: Seed of every random draw.
         device: `auto`, `cpu`, `mps`, `cuda`, `cuda:1`.
         cache: Folder of cached encoder weights; empty = none.
@@ -84,6 +87,7 @@ class TrainSettings:
     augmentation: str = "default"
     early_stopping: bool = True
     monitor: str = "miou"
+    refit: str = "auto"
     seed: int = 42
     device: str = "auto"
     cache: str = ""

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors.torch
@@ -25,16 +26,17 @@ from ..models.registry import SizedNetwork, build_network
 from ..models.transfer import transfer_weights
 from ..models.weights import load_encoder_weights
 from ..runtime.device import choose_device
-from ..runtime.protocol import Event, device, info, progress, result, warning
+from ..runtime.protocol import STOP_FILE, Event, device, info, progress, result, warning
 from .dataset import ChipStore
 from .loop import Trainer
 from .output import CHECKPOINTS, REPORT, model_path, open_output
-from .results import RunFacts, describe_model, write_characteristics, write_report
+from .preview import Preview, measure_memory
+from .refit import refit, refit_epochs, wants_refit
+from .results import RunFacts, describe_model, evaluate_run, write_characteristics, write_report
 from .settings import TrainSettings
 from .split import split_blocks
 
-STOP_FILE = "stop"
-READ_SHARE, FIT_SHARE = 0.05, 0.97  # of the progress bar, where reading and training end
+READ_SHARE, FIRST_SHARE, FIT_SHARE = 0.05, 0.6, 0.97  # of the progress bar, where reading, the first training and all training end
 MOST_SHOWN_VALUES = 10
 UNITS = {"label": "polygon, or a square of a label raster", "square": "square of two chips' side", "chip": "chip"}
 
@@ -61,17 +63,28 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
         split = yield from _split_labels(store, settings)
         settings, network, pretrained, origin = yield from _start_network(settings, store)
         rate = settings.learning_rate or ENCODERS[settings.backbone].learning_rate
+        refits, start = wants_refit(settings, store), copy_weights(network)
         trainer = Trainer(network, store, settings, chosen.torch_device, pretrained, rate, Path(STOP_FILE).exists)
         yield info(
             f"Training on {len(store)} chips of {store.chip_size[1]} x {store.chip_size[0]} pixels, "
             f"{trainer.outcome.batch_size} a step, peak learning rate {rate:g}."
         )
-        yield from _fit(trainer, output.partial / CHECKPOINTS)
-        yield progress(FIT_SHARE, "Writing the report")
-        facts = RunFacts(output.path.name, settings, store, split, trainer.outcome, origin, chosen.name, time.monotonic() - began)
-        extra = {**write_characteristics(facts, output.partial), **write_report(facts, trainer.average.network, output.partial)}
+        middle = FIRST_SHARE if refits else FIT_SHARE
+        yield from _fit(trainer, output.partial / CHECKPOINTS, Preview(store, Path()), chosen.name, middle)
+        yield progress(middle, "Writing the report")
+        planned = refit_epochs(settings, trainer.outcome) if refits and not Path(STOP_FILE).exists() else 0
+        facts = RunFacts(
+            output.path.name, settings, store, split, trainer.outcome, origin, chosen.name, time.monotonic() - began, planned
+        )
+        evaluation = yield from evaluate_run(facts, trainer.average.network, middle)
+        final = trainer.outcome.state_dict
+        if planned:
+            refitted = yield from _refit(trainer, start, pretrained, middle)
+            facts = replace(facts, refit_epochs=planned if refitted else 0, seconds=time.monotonic() - began)
+            final = refitted or final
+        extra = {**write_characteristics(facts, output.partial), **write_report(facts, evaluation, output.partial)}
         model = model_path(output.path)
-        write_package(output.partial / model.name, describe_model(facts), trainer.outcome.state_dict, extra)
+        write_package(output.partial / model.name, describe_model(facts), final, extra)
         output.publish()
     outcome = trainer.outcome
     yield info(f"Epoch {outcome.best_epoch} of {len(outcome.history)} was kept, {settings.monitor} {outcome.score:.3f}.")
@@ -184,17 +197,37 @@ def _build(settings: TrainSettings, store: ChipStore) -> SizedNetwork:
     return build_network(settings.model_type, settings.backbone, len(store.bands), len(store.class_values))
 
 
-def _fit(trainer: Trainer, checkpoints: Path) -> Iterator[Event]:
-    """Trains; keeps the last and the best weights in files."""
+def _fit(trainer: Trainer, checkpoints: Path, preview: Preview, device_name: str, end: float) -> Iterator[Event]:
+    """Trains up to a share of the progress bar; keeps the last and the best weights in files, shows samples of each better epoch."""
     checkpoints.mkdir()
     for event in trainer.fit():
         if event["event"] == "metric":
             if trainer.outcome.best_epoch == event["epoch"]:
                 _save(trainer.outcome.state_dict, checkpoints / "best.safetensors")
+                yield from preview.show(trainer.average.network, event["epoch"])
             _save(trainer.network.state_dict(), checkpoints / "last.safetensors")
+            yield measure_memory(trainer.device, device_name)
         if event["event"] == "progress":
-            event = progress(READ_SHARE + (FIT_SHARE - READ_SHARE) * event["fraction"], event["message"])
+            event = progress(READ_SHARE + (end - READ_SHARE) * event["fraction"], event["message"])
         yield event
+
+
+def _refit(trainer: Trainer, start: dict[str, Tensor], pretrained: bool, begin: float) -> Iterator[Event]:
+    """The second training, on all labels; returns its weights, None when it was stopped."""
+    steps = refit(trainer, start, pretrained, Path(STOP_FILE).exists)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            return end.value
+        if event["event"] == "progress":
+            event = progress(begin + (FIT_SHARE - begin) * event["fraction"], f"All labels: {event['message']}")
+        yield event
+
+
+def copy_weights(network: SizedNetwork) -> dict[str, Tensor]:
+    """The network's tensors as they are now."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 
 def _save(state_dict: dict[str, Tensor], path: Path) -> None:

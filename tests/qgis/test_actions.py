@@ -3,8 +3,10 @@
 
 import deep_learning_toolbox
 import pytest
+from deep_learning_toolbox.algorithms.notices import NOTICES
 from deep_learning_toolbox.ui.actions import ENTRIES
-from qgis.core import QgsApplication
+from deep_learning_toolbox.ui.training_monitor import OPENS
+from qgis.core import QgsApplication, QgsSettings
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMainWindow, QPushButton, QToolBar
@@ -76,7 +78,9 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
         "Export training data…",
         "Inspect training data…",
         "Train deep learning model…",
+        "Training monitor…",
         "Classify pixels using deep learning…",
+        "Export model to ONNX…",
         "Create accuracy assessment points…",
         "Review accuracy points…",
         "Assess accuracy…",
@@ -127,6 +131,34 @@ def test_review_opens_one_dock_that_unloading_takes_away(interface):
     assert children(interface.window, QDockWidget) == ["DeepLearningToolboxReview"]
     interface.plugin.unload()
     assert children(interface.window, QDockWidget) == []
+
+
+def notice_training(folder):
+    NOTICES.job_started.emit("export", str(folder))
+    NOTICES.job_started.emit("train", str(folder))
+    QCoreApplication.processEvents()
+
+
+def test_the_training_monitor_opens_when_a_training_starts_and_unloading_takes_it_away(interface, folder):
+    notice_training(folder)
+    notice_training(folder)
+    assert children(interface.window, QDockWidget) == ["DeepLearningToolboxTraining"]
+    assert interface.plugin.actions._monitor.run.folder == folder
+    interface.plugin.unload()
+    notice_training(folder)
+    assert children(interface.window, QDockWidget) == []
+
+
+def test_who_does_not_want_the_monitor_to_open_gets_a_button(interface, folder):
+    QgsSettings().setValue(OPENS, False)
+    try:
+        notice_training(folder)
+        assert children(interface.window, QDockWidget) == []
+        (button,) = interface.messages.currentItem().findChildren(QPushButton)
+        button.click()
+        assert interface.plugin.actions._monitor.run.folder == folder
+    finally:
+        QgsSettings().remove(OPENS)
 
 
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):

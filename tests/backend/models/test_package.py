@@ -181,6 +181,11 @@ def test_a_missing_file_is_named(tmp_path):
         (lambda d: d["Toolbox"].update(bands=[]), "no bands"),
         (lambda d: d["Toolbox"]["classes"][0].update(value=-3), "-3"),
         (lambda d: d["Toolbox"]["bands"][0].update(code="x"), "incomplete"),
+        (lambda d: d["Toolbox"]["bands"][0].update(mean="x"), "mean of band red is 'x'"),
+        (lambda d: d["Toolbox"]["bands"][1].update(std=float("nan")), "std of band nir is nan"),
+        (lambda d: d["Toolbox"].update(chip_size=float("inf")), "incomplete"),
+        (lambda d: d["Toolbox"].update(cell_size=[1]), "incomplete"),
+        (lambda d: d["Toolbox"].update(classes=7), "incomplete|7"),
     ],
 )
 def test_a_definition_with_impossible_entries_is_refused(package, edit, words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.runtime import client
 from deep_learning_toolbox.backend.runtime.client import JobCancelled, run_job
 from deep_learning_toolbox.backend.runtime.interpreter import Interpreter
+from deep_learning_toolbox.backend.runtime.jobs import is_running
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups and signals of POSIX")
 
@@ -38,6 +40,12 @@ def wait_until_gone(pid, seconds=2.0):
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not is_alive(pid)
+
+
+def last_event(job_folder):
+    event = json.loads((job_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    del event["time"]
+    return event
 
 
 @pytest.fixture
@@ -64,8 +72,10 @@ def stage(settings, job_id):
     assert [event["event"] for event in events] == ["started", "progress", "progress", "progress"]
     assert events[2]["message"] == "Schritt 1 – ü"
     lines = (job_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines[:-1]] == events
-    assert json.loads(lines[-1]) == {"event": "result", "outputs": outputs}
+    recorded = [json.loads(line) for line in lines]
+    times = [event.pop("time") for event in recorded]
+    assert recorded == [*events, {"event": "result", "outputs": outputs}]
+    assert times == sorted(times)
 
 
 def test_what_libraries_print_goes_to_the_log_only(use_stage, run, job_folder):
@@ -88,6 +98,30 @@ def test_the_transcript_can_be_followed_while_the_job_runs(use_script, run, job_
     lengths = []
     run(on_event=lambda event: lengths.append(len((job_folder / "events.jsonl").read_text().splitlines())))
     assert lengths == [1, 2]
+
+
+def test_a_running_job_is_known_as_such_until_it_ends(use_script, run, job_folder):
+    use_script("greet(); say(event='result', outputs={})")
+    states = []
+    run(on_event=lambda event: states.append(is_running(job_folder)))
+    assert (states, is_running(job_folder)) == ([True], False)
+
+
+def test_a_job_whose_folder_is_removed_can_still_be_cancelled(use_stage, run, job_folder):
+    use_stage("""
+def stage(settings, job_id):
+    while True:
+        time.sleep(0.05)
+        yield progress(0.1)
+""")
+
+    def is_cancelled():
+        shutil.rmtree(job_folder)
+        return True
+
+    with pytest.raises(JobCancelled):
+        run(is_cancelled)
+    assert not job_folder.exists()
 
 
 def test_lines_that_are_no_events_go_to_the_log(use_script, run, job_folder):
@@ -140,7 +174,7 @@ def stage(settings, job_id):
         run(lambda: time.monotonic() - started > 1, request=make_request(output=str(output)))
     assert time.monotonic() - started < 2.5
     assert "cleaned up" in (job_folder / "worker.log").read_text()
-    assert json.loads((job_folder / "events.jsonl").read_text().splitlines()[-1]) == {"event": "cancelled"}
+    assert last_event(job_folder) == {"event": "cancelled"}
     assert not output.exists()
 
 
@@ -167,9 +201,7 @@ while True:
     assert all(wait_until_gone(int(pid)) for pid in (job_folder / "pids").read_text().split())
 
 
-def test_a_killed_worker_is_reported_with_its_likely_cause_and_leaves_nothing(
-    use_script, run, make_request, tmp_path, job_folder
-):
+def test_a_killed_worker_is_reported_with_its_likely_cause_and_leaves_nothing(use_script, run, make_request, tmp_path, job_folder):
     output, raster = tmp_path / "new", tmp_path / "old" / "map.tif"
     raster.parent.mkdir()
     (raster.parent / "keep.txt").write_text("")
@@ -183,6 +215,8 @@ os.kill(os.getpid(), signal.SIGKILL)
     with pytest.raises(ToolboxError, match=r"killed \(signal 9\), by another program or because the memory ran out") as caught:
         run(request=make_request(output=str(output), confidence=str(raster)))
     assert str(caught.value).endswith(f" Details: {job_folder / 'worker.log'}")
+    assert last_event(job_folder)["message"].startswith("The worker process was killed (signal 9)")
+    assert not is_running(job_folder)
     assert not output.exists()
     assert sorted(path.name for path in raster.parent.iterdir()) == [".partial-other-map.tif", "keep.txt"]
 

@@ -71,7 +71,7 @@ def test_the_loss_falls_and_separable_classes_are_found(settings):
 
 
 def test_the_score_is_what_the_packaged_model_reaches_on_the_held_out_labels(settings, chips):
-    request = settings(max_epochs=4)
+    request = settings(max_epochs=4, refit="never")
     _, outputs = run(request)
     description, network = load_model(outputs["MODEL"])
     store = ChipStore([chips], "auto", "spatial")
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_model_and_another_one_does_not(settings, t
 
 
 def test_progress_rises_from_reading_to_the_end_and_comes_with_every_step(settings):
-    events, _ = run(settings(max_epochs=2))
+    events, _ = run(settings(max_epochs=2, refit="never"))
     fractions = [event["fraction"] for event in events if event["event"] == "progress"]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 0.97
@@ -193,7 +193,7 @@ def test_the_report_is_self_contained_and_escapes_names(settings):
     assert "<b>" not in page
     assert "optimistic" in page
     assert "optimistic" in texts(events, "warning")
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 5 + 4 * page.count('<figure class="strip">')
     assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
     assert "<script" not in page
     with zipfile.ZipFile(outputs["MODEL"]) as archive:
