@@ -200,4 +200,5 @@ def _read_class(entry: Any) -> LabelClass:
         raise ToolboxError(f"the colour {color} of class {value} is not three numbers from 0 to 255.")
     code = str(entry.get("code") or "")
     name = str(entry.get("name") or "").strip() or str(value)
-    return LabelClass(value, name, (color[0], color[1], color[2]), "" if code == str(value) else code, str(entry.get("shortcut") or ""))
+    shortcut = str(entry.get("shortcut") or "")
+    return LabelClass(value, name, (color[0], color[1], color[2]), "" if code == str(value) else code, shortcut)

@@ -42,6 +42,9 @@ class Interface:
     def addDockWidget(self, area, dock):  # noqa: N802
         self.window.addDockWidget(area, dock)
 
+    def setActiveLayer(self, layer):  # noqa: N802
+        self.active = layer
+
     def removeDockWidget(self, dock):  # noqa: N802
         self.window.removeDockWidget(dock)
 
@@ -73,6 +76,7 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
     assert [action.text() for action in actions] == [
         "Prepare satellite scene…",
         "Compute spectral indices…",
+        "Label objects…",
         "Export training data…",
         "Inspect training data…",
         "Train deep learning model…",
@@ -125,6 +129,15 @@ def test_review_opens_one_dock_that_unloading_takes_away(interface):
     action.trigger()
     action.trigger()
     assert children(interface.window, QDockWidget) == ["DeepLearningToolboxReview"]
+    interface.plugin.unload()
+    assert children(interface.window, QDockWidget) == []
+
+
+def test_labelling_opens_one_dock_that_unloading_takes_away(interface):
+    (action,) = [action for action in interface.raster_menu[MENU] if action.text() == "Label objects…"]
+    action.trigger()
+    action.trigger()
+    assert children(interface.window, QDockWidget) == ["DeepLearningToolboxLabels"]
     interface.plugin.unload()
     assert children(interface.window, QDockWidget) == []
 

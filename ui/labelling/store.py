@@ -1,44 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The label layer in use: opened as it is, edited through QGIS's edit buffer, and journalled against a crash.
 
-Whatever changes the edit buffer (our tools, QGIS's own, undo and redo) is journalled, since the layer's signals are listened to. A layer
-that is no label layer of ours is foreign: it is shown and counted, but edited only after `allow_editing`.
+Whatever changes the edit buffer (our tools, QGIS's own, undo and redo) is journalled, since the layer's signals are listened to. A
+layer that is no label layer of ours is foreign: it is shown and counted, but edited only after `allow_editing`.
 """
 
 from __future__ import annotations
 
 import os
-import uuid
+from typing import Any
 
-from qgis.core import (
-    QgsCoordinateReferenceSystem,
-    QgsFeature,
-    QgsFeatureRequest,
-    QgsGeometry,
-    QgsProject,
-    QgsProviderRegistry,
-    QgsVectorDataProvider,
-    QgsVectorLayer,
-    QgsWkbTypes,
-)
+from qgis.core import QgsFeature, QgsFeatureRequest, QgsVectorDataProvider, QgsVectorLayer, QgsWkbTypes
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QByteArray, QObject, QTimer, QVariant, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, QVariant, pyqtSignal
 
 from ...algorithms.label_classes import LabelFields
-from ...algorithms.label_layer import CODE, IMAGERY, NAME, VALUE, LabelLayerFile
-from ...algorithms.label_schema import SCHEMA_PROPERTY, LabelSchema
+from ...algorithms.label_layer import CODE, IMAGERY, NAME, VALUE
 from ...backend.errors import ToolboxError
-from ..review_dock import tr
 from .journal import Journal, LabelState, Unsaved
+from .recovery import restore_states
+from .texts import tr
 
 
 class LabelStore(QObject):
     """One label layer while the dock shows it.
 
+    Args:
+        layer: Polygons.
+        parent: Owner.
+
     Signals:
         saved: The edits are in the file.
         discarded: The edits were rolled back; the argument tells whether they can be brought back.
         failed: What went wrong, for the user.
+
+    Raises:
+        ToolboxError: The layer has no polygons.
     """
 
     saved = pyqtSignal()
@@ -53,18 +50,20 @@ class LabelStore(QObject):
         self.fields = LabelFields.find(layer.fields(), "", "")
         self.is_own = is_label_layer(layer)
         self.may_edit = self.is_own
+        self.journal = _journal_of(layer)
         self._dirty: set[int] = set()
-        self._committing = False
-        self.journal = self._make_journal()
+        self._paused = False  # while a commit gives labels their final ids, or a journal is replayed
         self._later = QTimer(self)
         self._later.setSingleShot(True)
-        self._later.setInterval(0)
         self._later.timeout.connect(self.flush)
         self._connect()
         if layer.isEditable():
             self._begin()
 
-    # -- life ----------------------------------------------------------------------------------------------------------
+    @property
+    def is_alive(self) -> bool:
+        """Whether QGIS still has the layer."""
+        return not sip.isdeleted(self.layer)
 
     def close(self) -> None:
         """Lets the layer go; unsaved labels stay in its edit buffer and in the journal."""
@@ -72,14 +71,10 @@ class LabelStore(QObject):
             self.flush()
             for signal, slot in self._links:
                 signal.disconnect(slot)
+        self._links = []
         self._later.stop()
         if self.journal is not None:
             self.journal.release()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether QGIS still has the layer."""
-        return not sip.isdeleted(self.layer)
 
     def allow_editing(self) -> None:
         """The user wants this foreign layer edited as it is; raises ToolboxError when it has no field for the class."""
@@ -97,8 +92,8 @@ class LabelStore(QObject):
         if self.layer.isEditable():
             return
         wanted = QgsVectorDataProvider.Capability.AddFeatures | QgsVectorDataProvider.Capability.ChangeGeometries
-        source = self._file()
-        read_only = source and not os.access(source, os.W_OK)
+        path = file_of(self.layer)
+        read_only = bool(path) and not os.access(path, os.W_OK)
         if read_only or self.layer.readOnly() or (self.layer.dataProvider().capabilities() & wanted) != wanted:
             raise ToolboxError(f"“{name}” is read-only; copy it to a label layer in a folder of your own, and label there.")
         if self.journal is not None:
@@ -108,90 +103,167 @@ class LabelStore(QObject):
 
     def save(self) -> None:
         """Writes the edits into the file and goes on editing; raises ToolboxError when it cannot, and then all stays as it is."""
-        if self.layer.isEditable() and self.layer.isModified() and not self.layer.commitChanges(False):
-            reason = "; ".join(self.layer.commitErrors()[-1:]) or tr("no reason given")
+        self.flush()
+        if not self.layer.isEditable() or not self.layer.isModified():
+            return
+        if not self.layer.commitChanges(False):
+            self._paused = False
+            errors = [line.strip() for line in self.layer.commitErrors() if "ERROR" in line or "failed" in line.lower()]
+            reason = errors[-1] if errors else tr("the file is locked or full")
             raise ToolboxError(
                 f"The labels cannot be saved to “{self.layer.name()}” now ({reason}); close programs that use it, and save again."
             )
 
-    # -- journal -------------------------------------------------------------------------------------------------------
-
     def unsaved(self) -> Unsaved | None:
-        """Labels of a session that ended without saving. Raises ToolboxError when another QGIS has them under way."""
-        if self.journal is None or self.layer.isModified() or not self.journal.path.exists():
+        """Labels of a session that ended without saving; None when there are none.
+
+        Raises:
+            ToolboxError: Another QGIS has them under way.
+        """
+        if self.journal is None or not self.journal.path.exists():
             return None
         self.journal.claim()
-        return self.journal.read()
+        found = self.journal.read()
+        return None if found is None or (found.owner == self._session and self.layer.isModified()) else found
 
-    def restore(self, discarded: bool = False) -> int:
+    def restore(self, unsaved: Unsaved) -> int:
         """Puts unsaved labels back into the edit buffer, as one step to undo; returns how many. Raises ToolboxError."""
-        unsaved = self.journal.read(discarded) if self.journal is not None else None
+        self.may_edit = True  # it was edited before, on the user's wish
+        self.start_editing()
+        self._paused = True
+        try:
+            count = restore_states(self.layer, unsaved)
+        finally:
+            self._paused = False
+        touched, self._dirty = self._dirty, set()
+        # In one step: ids of labels that are not in the file yet are others than in the lines before.
+        self.journal.rewrite(self._states(touched))
+        return count
+
+    def bring_back(self) -> int:
+        """Puts the labels that were rolled back last into the edit buffer again; returns how many. Raises ToolboxError."""
+        unsaved = self.journal.read(discarded=True) if self.journal is not None else None
         if unsaved is None:
             return 0
         self.start_editing()
-        self.layer.beginEditCommand(tr("Recover unsaved labels"))
-        try:
-            count = sum(self._restore_one(state, unsaved.highest) for state in unsaved.states.values())
-        except BaseException:
-            self.layer.destroyEditCommand()
-            raise
-        self.layer.endEditCommand()
-        # The new lines now tell the same; the old ones would be replayed twice.
-        old = self.journal.discarded if discarded else self.journal.path
-        self.journal.release()
-        self.journal.claim()
-        old.unlink(missing_ok=True)
-        self._dirty |= set(self._touched)
+        count = restore_states(self.layer, unsaved)
         self.flush()
+        self.journal.discarded.unlink(missing_ok=True)
         return count
 
     def flush(self) -> None:
-        """Writes the state of all labels touched since the last time."""
-        if not self._dirty or self.journal is None or self._committing or not self.is_alive or not self.layer.isEditable():
-            self._dirty.clear()
+        """Writes the states of all labels touched since the last time into the journal."""
+        if self._paused or not self.is_alive or not self._dirty:
             return
         touched, self._dirty = self._dirty, set()
-        found = {feature.id(): feature for feature in self.layer.getFeatures(QgsFeatureRequest().setFilterFids(list(touched)))}
+        if self.journal is None or not self.layer.isEditable():
+            return
         try:
-            self.journal.append(self._state(fid, found.get(fid)) for fid in sorted(touched))
+            self.journal.append(self._states(touched))
         except ToolboxError as failure:
             self.failed.emit(str(failure))
 
-    def _restore_one(self, state: LabelState, highest: int) -> bool:
-        """Brings one label into the state; returns whether that changed anything."""
+    def _states(self, touched: set[int]) -> list[LabelState]:
+        request = QgsFeatureRequest().setFilterFids(sorted(touched))
+        found = {feature.id(): feature for feature in self.layer.getFeatures(request)}
+        return [_state(fid, found.get(fid)) for fid in sorted(touched)]
+
+    def _connect(self) -> None:
         layer = self.layer
-        known = layer.getFeature(state.fid) if state.fid >= 0 else QgsFeature()
-        if state.shape is None:
-            self._touched.add(state.fid)
-            return known.isValid() and layer.deleteFeature(state.fid)
-        geometry = QgsGeometry()
-        geometry.fromWkb(QByteArray.fromHex(state.shape.encode()))
-        names = {name: value for name, value in state.attributes.items() if layer.fields().lookupField(name) >= 0}
-        if known.isValid():
-            self._touched.add(state.fid)
-            same = known.geometry().asWkb() == geometry.asWkb()
-            changes = {layer.fields().lookupField(name): value for name, value in names.items() if _plain(known[name]) != value}
-            return (same or layer.changeGeometry(state.fid, geometry)) and (not changes or layer.changeAttributeValues(state.fid, changes))
-        if state.fid < 0 and self._was_committed(geometry, highest):
-            return False
-        feature = QgsFeature(layer.fields())
-        for name, value in names.items():
-            feature[name] = value
-        feature.setGeometry(geometry)
-        added = layer.addFeature(feature)
-        self._touched.add(feature.id())
-        return added
+        stack = layer.undoStack()
+        self._links = [
+            (layer.editingStarted, self._begin),
+            (layer.featureAdded, self._touch),
+            (layer.featureDeleted, self._touch),
+            (layer.geometryChanged, self._touch),
+            (layer.attributeValueChanged, self._touch),
+            (stack.indexChanged, self._flush_step),  # after each command, undo and redo
+            (layer.beforeCommitChanges, self._pause),
+            (layer.afterCommitChanges, self._committed),
+            (layer.beforeRollBack, self._pause),  # which undoes step by step
+            (layer.afterRollBack, self._rolled_back),
+        ]
+        for signal, slot in self._links:
+            signal.connect(slot)
 
-    def _was_committed(self, geometry: QgsGeometry, highest: int) -> bool:
-        """Whether this new label reached the file just before the crash."""
-        request = QgsFeatureRequest().setFilterRect(geometry.boundingBox()).setNoAttributes()
-        return any(
-            feature.id() > highest and feature.geometry().asWkb() == geometry.asWkb() for feature in self.layer.getFeatures(request)
-        )
+    def _begin(self) -> None:
+        """Notes what the file holds before the first edit."""
+        if self.journal is None:
+            return
+        try:
+            self.journal.claim()
+        except ToolboxError as failure:
+            self.journal = None
+            self.failed.emit(str(failure))
+            return
+        request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry).setNoAttributes()
+        # The provider's own features: those of the edit buffer have no id in the file yet.
+        highest = max((feature.id() for feature in self.layer.dataProvider().getFeatures(request)), default=0)
+        self.journal.begin(highest, self._session)
+        buffer = self.layer.editBuffer()
+        if buffer is not None:  # edits made before the dock was opened
+            self._dirty |= {*buffer.addedFeatures(), *buffer.changedGeometries(), *buffer.changedAttributeValues()}
+            self._dirty |= set(buffer.deletedFeatureIds())
+            self._later.start(0)
 
-    def _state(self, fid: int, feature: QgsFeature | None) -> LabelState:
-        if feature is None:
-            return LabelState(fid, None)
-        names = feature.fields().names()
-        attributes = {name: _plain(value) for name, value in zip(names, feature.attributes()) if name != "fid"}
-        return LabelState(fid, bytes(feature.geometry().asWkb().toHex()).decode(), attributes)
+    @property
+    def _session(self) -> str:
+        """Tells this layer in this run of QGIS from those before."""
+        return f"{os.getpid()} {self.layer.id()}"
+
+    def _touch(self, fid: int, *_more: Any) -> None:
+        self._dirty.add(fid)
+        if not self._later.isActive():
+            self._later.start(0)  # for edits outside of a command
+
+    def _flush_step(self, _index: int) -> None:
+        self.flush()
+
+    def _pause(self, *_stop: bool) -> None:
+        self._paused = True
+
+    def _committed(self) -> None:
+        self._paused = False
+        self._dirty.clear()
+        if self.journal is not None:
+            self.journal.remove()
+            self._begin()
+        self.saved.emit()
+
+    def _rolled_back(self) -> None:
+        self._paused = False
+        self._dirty.clear()
+        self.discarded.emit(self.journal is not None and self.journal.discard())
+
+
+def is_label_layer(layer: QgsVectorLayer) -> bool:
+    """Whether a layer has the form of our label layers."""
+    names = layer.fields().names()
+    return layer.storageType() == "GPKG" and all(name in names for name in (NAME, VALUE, CODE, IMAGERY))
+
+
+def file_of(layer: QgsVectorLayer) -> str:
+    """Path of the layer's file; empty when it lies in no file."""
+    path = layer.source().partition("|")[0] if layer.providerType() == "ogr" else ""
+    return path if os.path.isfile(path) else ""
+
+
+def plain(value: Any) -> Any:
+    """A field's content; None for NULL."""
+    return None if value is None or (isinstance(value, QVariant) and value.isNull()) else value
+
+
+def _journal_of(layer: QgsVectorLayer) -> Journal | None:
+    """The journal beside a layer's file; None when it lies in no file."""
+    path = file_of(layer)
+    if not path:
+        return None
+    name = next((part[10:] for part in layer.source().split("|") if part.startswith("layername=")), "")
+    return Journal(path, name or os.path.splitext(os.path.basename(path))[0])
+
+
+def _state(fid: int, feature: QgsFeature | None) -> LabelState:
+    if feature is None:
+        return LabelState(fid, None)
+    attributes = {name: plain(value) for name, value in zip(feature.fields().names(), feature.attributes()) if name != "fid"}
+    return LabelState(fid, bytes(feature.geometry().asWkb().toHex()).decode(), attributes)

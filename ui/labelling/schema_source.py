@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Class schemas taken from layers, and put into a label layer's style, in which they travel with its file."""
+
+from __future__ import annotations
+
+from qgis.core import QgsCategorizedSymbolRenderer, QgsFeatureRequest, QgsMapLayer, QgsRasterLayer, QgsVectorLayer
+
+from ...algorithms.label_classes import LabelClasses, LabelFields, renderer_colors
+from ...algorithms.label_layer import label_renderer
+from ...algorithms.label_schema import SCHEMA_PROPERTY, LabelSchema
+from ...algorithms.raster_legend import read_legend
+from ...backend.errors import ToolboxError
+from ...backend.labels.schema import LARGEST_VALUE, ClassDefinition, ClassSchema
+
+
+def schema_of_layer(layer: QgsVectorLayer) -> LabelSchema:
+    """The schema that a label layer carries, with the classes of its style and of its labels that it lacks.
+
+    Raises:
+        ToolboxError: A class value is not allowed.
+    """
+    text = layer.customProperty(SCHEMA_PROPERTY)
+    schema = LabelSchema.from_json(str(text), f"the style of “{layer.name()}”") if text else LabelSchema()
+    return schema.with_missing(_styled_classes(layer)).with_missing(classes_of_vector(layer))
+
+
+def classes_of_layer(layer: QgsMapLayer) -> list[ClassDefinition]:
+    """The classes of a label layer, of a layer's style, or of a classified raster; raises ToolboxError when there are none."""
+    if isinstance(layer, QgsRasterLayer):
+        legend = [entry for entry in read_legend(layer) if 1 <= entry["value"] <= LARGEST_VALUE]
+        found = list(ClassSchema.from_dicts(legend).with_unique_names()[0].classes)
+    else:
+        found = list(schema_of_layer(layer).definitions())
+    if not found:
+        raise ToolboxError(f"“{layer.name()}” has no classes: neither its style nor its contents tell any; choose another layer.")
+    return found
+
+
+def classes_of_vector(layer: QgsVectorLayer) -> list[ClassDefinition]:
+    """The classes of a layer's features, in ascending order; empty when no feature has one. Raises ToolboxError."""
+    renderer = layer.renderer()
+    fields = LabelFields.find(layer.fields(), "", "")
+    if fields.value is None and isinstance(renderer, QgsCategorizedSymbolRenderer):
+        attribute = renderer.classAttribute().strip('"')
+        fields = LabelFields.find(layer.fields(), attribute if attribute in layer.fields().names() else "", "")
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    request.setSubsetOfAttributes(fields.all, layer.fields())
+    features = [feature for feature in layer.getFeatures(request) if not fields.value or feature[fields.value] is not None]
+    if not features:
+        return []
+    entries = LabelClasses.read(features, fields, layer.name(), renderer_colors(layer, fields)).entries
+    return list(ClassSchema.from_dicts(entries).with_unique_names()[0].classes)
+
+
+def apply_schema(layer: QgsVectorLayer, schema: LabelSchema) -> None:
+    """Shows the layer by these classes and lets its style carry the schema."""
+    layer.setCustomProperty(SCHEMA_PROPERTY, schema.to_json())
+    layer.setRenderer(label_renderer(schema.definitions()))
+    layer.emitStyleChanged()
+    layer.triggerRepaint()
+
+
+def store_style(layer: QgsVectorLayer) -> None:
+    """Writes the style into the layer's GeoPackage as its default; raises ToolboxError when that fails."""
+    name = "labels"
+    count, ids, names, _texts, error = layer.listStylesInDatabase()
+    # QGIS 3.22 would ask in a window before it replaces a style.
+    for place in range(max(count, 0)):
+        if names[place] == name:
+            layer.deleteStyleFromDatabase(ids[place])
+    failure = layer.saveStyleToDatabase(name, "", True, "")
+    if failure or (error and count < 0):
+        raise ToolboxError(f"The classes cannot be kept in the file of “{layer.name()}” ({failure or error}); save again later.")
+
+
+def _styled_classes(layer: QgsVectorLayer) -> list[ClassDefinition]:
+    """The classes of a style that is categorised by class value."""
+    renderer = layer.renderer()
+    fields = LabelFields.find(layer.fields(), "", "")
+    if not isinstance(renderer, QgsCategorizedSymbolRenderer) or renderer.classAttribute().strip('"') != fields.value:
+        return []
+    entries = []
+    for category in renderer.categories():
+        value = str(category.value())
+        if value.isdigit() and 1 <= int(value) <= LARGEST_VALUE and category.symbol() is not None:
+            color = category.symbol().color()
+            entries.append({"value": int(value), "name": category.label(), "color": [color.red(), color.green(), color.blue()]})
+    unique = {entry["value"]: entry for entry in reversed(entries)}
+    return list(ClassSchema.from_dicts(unique.values()).with_unique_names()[0].classes)
