@@ -25,7 +25,6 @@ from qgis.core import (
 )
 
 from ..backend.errors import ToolboxError
-from ..backend.labels.schema import ClassSchema
 from .base import Parameters, ToolboxAlgorithm
 from .label_classes import LabelClasses, text_of
 from .label_layer import CODE, IMAGERY, LabelLayerFile
@@ -122,6 +121,8 @@ class ConvertLabels(ToolboxAlgorithm):
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        from ..backend.labels.schema import ClassSchema  # not while QGIS starts
+
         output = self.layer_path(parameters, self.OUTPUT, context)
         source = self._labels.selected
         try:

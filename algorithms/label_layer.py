@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
@@ -31,8 +31,10 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QVariant
 
 from ..backend.errors import ToolboxError
-from ..backend.labels.schema import ClassDefinition
 from ..backend.runtime.output_folder import partial_name
+
+if TYPE_CHECKING:
+    from ..backend.labels.schema import ClassDefinition
 
 NAME, VALUE, CODE, IMAGERY = "Classname", "Classvalue", "Classcode", "Imagery"  # as ArcGIS Pro calls them
 OPACITY = 0.5  # of the fill: the image stays visible

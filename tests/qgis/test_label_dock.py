@@ -3,7 +3,17 @@
 
 import pytest
 from label_desk import LabelDesk, box
-from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    (,
+)
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+    QgsVectorLayerUtils,
+)
 from qgis.PyQt.QtCore import Qt
 
 KEY = Qt.Key
@@ -291,3 +301,15 @@ def test_schema_made_before_the_layer_goes_into_it(desk, folder):
     desk.labelling.files.make(str(folder / "labels.gpkg"))
     again = QgsVectorLayer(str(folder / "labels.gpkg"), "again", "ogr")
     assert [category.label() for category in again.renderer().categories()] == ["Water"]
+
+
+def test_shapes_of_qgis_own_tools_take_the_current_class_and_image(desk, labels):
+    desk.labelling.choose(2)
+    labels.startEditing()
+    # As QGIS's "Add polygon" makes a feature.
+    labels.addFeature(QgsVectorLayerUtils.createFeature(labels, box(0, 0)))
+    (feature,) = labels.getFeatures()
+    assert [feature[name] for name in ("Classname", "Classvalue", "Classcode", "Imagery")] == ["Forest", 2, "2", "scene"]
+    desk.labelling.save()
+    again = QgsVectorLayer(labels.source(), "again", "ogr")
+    assert not again.defaultValueDefinition(again.fields().lookupField("Classname")).isValid()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas, QgsMessageBar
-from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtCore import QObject, QTimer
 
 from ...algorithms.label_schema import LabelSchema
 from ...backend.errors import ToolboxError
+from .class_defaults import set_defaults
 from .class_keys import ClassKeys
 from .dock import LabelDock
 from .editor import LabelEditor
@@ -29,6 +30,8 @@ from .tool_switch import ToolSwitch
 
 if TYPE_CHECKING:
     from .tools.base import LabelTool
+
+STYLE_DELAY = 400  # milliseconds; writing the classes into the file takes tens of them, and several edits follow each other
 
 
 class Desk(Protocol):
@@ -69,6 +72,9 @@ class Labelling(QObject):
         self._style_is_stored, self._stopped = True, False
         self.index: LabelIndex | None = None
         self._keys: ClassKeys | None = None
+        self._style_later = QTimer(self)
+        self._style_later.setSingleShot(True)
+        self._style_later.timeout.connect(self._store_style)
         self.editor = LabelEditor(project, self)
         self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
         self.switch = ToolSwitch(dock, canvas, self.editor, tools)
@@ -151,18 +157,17 @@ class Labelling(QObject):
             return
         try:
             store.save()
-            if not self._style_is_stored and store.is_own:
-                store_style(store.layer)
-                self._style_is_stored = True
         except ToolboxError as failure:
             self._warn(str(failure))
+        else:
+            self._store_style()
         self._show_unsaved()
 
     def choose(self, value: int) -> None:
         """Draws this class from now on."""
         self.editor.current = value
         self._dock.schema.show_current(value)
-        self.switch.show_color()
+        self._show_class()
 
     def choose_key(self, digit: str) -> bool:
         """Draws the class of this key from now on; returns whether there is one."""
@@ -230,9 +235,12 @@ class Labelling(QObject):
     def _leave_layer(self) -> None:
         """Ends the work on the layer; its store goes on keeping the journal."""
         cover_labelled(self._canvas, None, False)
+        self._store_style()
+        self._style_is_stored = True
         store = self.editor.store
         if self.index is not None:
             if store.is_alive:
+                set_defaults(store, None, "")
                 for signal, slot in self._links:
                     signal.disconnect(slot)
             self._dock.objects.model.show_index(None)
@@ -252,6 +260,7 @@ class Labelling(QObject):
         if schema.classes and self.editor.layer is layer:
             self.editor.schema, self.editor.current = schema, schema.classes[0].value
             self._schema_edited()
+            self._store_style()
 
     def _forget_removed(self, ids: list[str]) -> None:
         if self.editor.layer is not None and self.editor.layer.id() in ids:
@@ -308,6 +317,7 @@ class Labelling(QObject):
     def _take_imagery(self, layer: QgsMapLayer | None) -> None:
         self.editor.imagery = layer.name() if layer is not None else ""
         self._dock.objects.show_imagery(self.editor.imagery)
+        self._show_class()
         self._show_sums()
 
     def _schema_edited(self) -> None:
@@ -320,17 +330,35 @@ class Labelling(QObject):
         apply_schema(store.layer, self.editor.schema)
         cover_labelled(self._canvas, store.layer, self._dock.only_unlabelled.isChecked())
         if store.is_own:
-            try:
-                store_style(store.layer)
-                self._style_is_stored = True
-            except ToolboxError:  # told when it fails at saving, too; until then the project holds the classes
-                self._style_is_stored = False
-            self._show_unsaved()
+            self._style_is_stored = False
+            self._style_later.start(STYLE_DELAY)
+        self._show_unsaved()
+
+    def _store_style(self) -> None:
+        """Writes the classes into the file; while that fails, the button to save stays alive and tells why."""
+        self._style_later.stop()
+        store = self.editor.store
+        if self._style_is_stored or self.editor.layer is None or not store.is_own:
+            return
+        try:
+            set_defaults(store, None, "")  # they are of this moment, and do not belong into the file
+            store_style(store.layer)
+            self._style_is_stored = True
+        except ToolboxError as failure:
+            self._warn(str(failure))
+        self._show_class()
+        self._show_unsaved()
 
     def _show_schema(self) -> None:
         self._dock.schema.show_schema(self.editor.schema, self.editor.current)
         self._dock.objects.show_schema(self.editor.schema)
+        self._show_class()
+
+    def _show_class(self) -> None:
+        """Lets our tools and QGIS's draw the current class."""
         self.switch.show_color()
+        if self.editor.layer is not None and self.editor.store.may_edit:
+            set_defaults(self.editor.store, self.editor.schema.get(self.editor.current or 0), self.editor.imagery)
 
     def _show_sums(self) -> None:
         sums, total = (self.index.sums, self.index.total_area) if self.index is not None else ({}, 0.0)

@@ -43,9 +43,11 @@ class ObjectsModel(QAbstractTableModel):
         self._reset()
 
     def show_schema(self, schema: LabelSchema) -> None:
-        """Shows names and colours of these classes."""
+        """Shows names and colours of these classes; after a change of colours alone the view is only to be painted anew."""
+        before = {value: name for value, (name, _swatch) in self._classes.items()}
         self._classes = {str(entry.value): (entry.name, swatch(entry.color)) for entry in schema.classes}
-        if self.fids:
+        # Telling that all rows are others would sort ten thousand of them.
+        if self.fids and before != {value: name for value, (name, _swatch) in self._classes.items()}:
             self.dataChanged.emit(self.index(0, CLASS), self.index(len(self.fids) - 1, CLASS))
 
     def row_of(self, fid: int) -> int | None:

@@ -76,6 +76,7 @@ class ObjectsTable(QWidget):
         """Shows these classes by name and colour."""
         self._schema = schema
         self.model.show_schema(schema)
+        self.view.viewport().update()
 
     def show_imagery(self, name: str) -> None:
         """The image that “This image only” means."""

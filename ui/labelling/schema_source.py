@@ -12,6 +12,8 @@ from ...algorithms.raster_legend import read_legend
 from ...backend.errors import ToolboxError
 from ...backend.labels.schema import LARGEST_VALUE, ClassDefinition, ClassSchema
 
+STYLE_NAMES = ("labels", "labels (new)", "labels (newer)")  # one is free whenever a style is written
+
 
 def schema_of_layer(layer: QgsVectorLayer) -> LabelSchema:
     """The schema that a label layer carries, with the classes of its style and of its labels that it lacks.
@@ -62,15 +64,16 @@ def apply_schema(layer: QgsVectorLayer, schema: LabelSchema) -> None:
 
 def store_style(layer: QgsVectorLayer) -> None:
     """Writes the style into the layer's GeoPackage as its default; raises ToolboxError when that fails."""
-    name = "labels"
     count, ids, names, _texts, error = layer.listStylesInDatabase()
-    # QGIS 3.22 would ask in a window before it replaces a style.
-    for place in range(max(count, 0)):
-        if names[place] == name:
-            layer.deleteStyleFromDatabase(ids[place])
+    known = list(zip(ids[:count], names[:count])) if count > 0 else []  # those of this layer come first
+    # The new style is there before the old one goes. It has another name: QGIS 3.22 would ask in a window before it replaces one.
+    name = next(one for one in STYLE_NAMES if one not in [taken for _, taken in known])
     failure = layer.saveStyleToDatabase(name, "", True, "")
     if failure or (error and count < 0):
         raise ToolboxError(f"The classes cannot be kept in the file of “{layer.name()}” ({failure or error}); save again later.")
+    for identity, taken in known:
+        if taken in STYLE_NAMES:
+            layer.deleteStyleFromDatabase(identity)
 
 
 def _styled_classes(layer: QgsVectorLayer) -> list[ClassDefinition]:
