@@ -4,8 +4,6 @@
 import pytest
 from label_desk import LabelDesk, box
 from qgis.core import (
-    (,
-)
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsGeometry,
