@@ -55,7 +55,8 @@ class LabelDock(QgsDockWidget):
         self.only_unlabelled.setToolTip(tr("Covers what is labelled already, so that the eye finds what is left."))
         self.tabs = QTabWidget()
         self.tabs.addTab(self.objects, tr("Labelled objects"))
-        self.tabs.addTab(self.export, tr("Export training data"))
+        self.tabs.addTab(self.export, tr("Export"))
+        self.tabs.setTabToolTip(1, tr("Export training data"))
         upper = QWidget()
         layout = QVBoxLayout(upper)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -89,7 +90,7 @@ class LabelDock(QgsDockWidget):
     def _build_input(self) -> QFormLayout:
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
-        self.layer.setAllowEmptyLayer(True, tr("Choose a label layer, or make a new one"))
+        self.layer.setAllowEmptyLayer(True, tr("(none)"))
         self.layer.setMinimumContentsLength(10)
         self.layer.setLayer(None)
         self.imagery = QgsMapLayerComboBox()

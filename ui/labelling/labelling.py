@@ -7,7 +7,7 @@ A layer keeps its store, and so its journal, until it leaves the project, also w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas, QgsMessageBar
@@ -22,6 +22,7 @@ from .editor import LabelEditor
 from .guidance import cover_labelled, find_scarce
 from .label_index import LabelIndex
 from .layer_files import LayerFiles
+from .offers import Desk, Offers
 from .schema_edits import SchemaEdits
 from .schema_source import apply_schema, schema_of_layer, store_style
 from .store import LabelStore, is_label_layer
@@ -32,16 +33,6 @@ if TYPE_CHECKING:
     from .tools.base import LabelTool
 
 STYLE_DELAY = 400  # milliseconds; writing the classes into the file takes tens of them, and several edits follow each other
-
-
-class Desk(Protocol):
-    """What the labelling needs of QGIS's windows."""
-
-    def open_tool(self, name: str, parameters: dict[str, Any]) -> None:
-        """Opens the dialog of a tool, filled in."""
-
-    def set_active_layer(self, layer: QgsMapLayer) -> None:
-        """Makes a layer the one that QGIS's own tools edit and select."""
 
 
 class Labelling(QObject):
@@ -79,7 +70,9 @@ class Labelling(QObject):
         self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
         self.switch = ToolSwitch(dock, canvas, self.editor, tools)
         self.files = LayerFiles(dock, project)
+        self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
+        self._show_schema()
         self._take_imagery(dock.imagery.currentLayer())
         self.resume()
 
@@ -119,6 +112,8 @@ class Labelling(QObject):
         if self._dock.layer.currentLayer() is None:
             ours = (layer for layer in layers if isinstance(layer, QgsVectorLayer) and is_label_layer(layer))
             self._dock.layer.setLayer(next(ours, None))
+        if self.editor.layer is None:
+            self.offers.begin()
 
     # What the user asks for.
 
@@ -128,6 +123,7 @@ class Labelling(QObject):
             return
         self._leave_layer()
         if layer is None:
+            self.offers.begin()
             return
         try:
             store = self._stores.get(layer.id()) or LabelStore(layer, self)
@@ -146,9 +142,7 @@ class Labelling(QObject):
         self._show_sums()
         self._show_unsaved()
         self._desk.set_active_layer(layer)
-        if not store.is_own:
-            self._offer_ways(layer)
-        self._recover(store)
+        self.offers.meet(store)
 
     def save(self) -> None:
         """Writes all edits, and the classes, into the file."""
@@ -211,8 +205,9 @@ class Labelling(QObject):
             (dock.closedStateChanged, lambda closed: self.pause() if closed else self.resume()),
             (self.schema_edits.edited, self._schema_edited),
             (self.schema_edits.failed, self._warn),
-            (edit.refused, self._refuse),
+            (edit.refused, self.offers.refuse),
             (edit.told, self._tell),
+            (self.offers.failed, self._warn),
         ):
             signal.connect(slot)
         self._project.layersWillBeRemoved.connect(self._forget_removed)
@@ -225,7 +220,8 @@ class Labelling(QObject):
             (layer.editingStopped, self._show_unsaved),
             (store.saved, self._dock.notice.clear),
             (store.saved, self._show_unsaved),
-            (store.discarded, self._offer_discarded),
+            (store.discarded, self.offers.bring_back),
+            (store.discarded, self._show_unsaved),
             (store.failed, self._warn),
             (self.index.summed, self._show_sums),
         ]
@@ -278,41 +274,6 @@ class Labelling(QObject):
         except ToolboxError as failure:
             self._warn(str(failure))
             return LabelSchema()
-
-    def _recover(self, store: LabelStore) -> None:
-        """Brings labels back that a crash kept from being saved."""
-        try:
-            unsaved = store.unsaved()
-            count = store.restore(unsaved) if unsaved is not None else 0
-        except ToolboxError as failure:
-            self._warn(str(failure))
-            return
-        if count:
-            undo = store.layer.undoStack().undo
-            text = tr("{} labels that were not saved when QGIS ended are back.").format(count)
-            self._dock.notice.tell(text, (tr("Save them"), self.save), (tr("Take them out again"), undo))
-
-    def _offer_ways(self, layer: QgsVectorLayer) -> None:
-        text = tr("“{}” was not made by this dock; it stays as it is until you say otherwise.").format(layer.name())
-        copy = (tr("Copy to a label layer…"), lambda: self._desk.open_tool("convertlabels", {"INPUT": layer}))
-        self._dock.notice.tell(text, (tr("Edit it as it is"), self._allow_editing), copy)
-
-    def _allow_editing(self) -> None:
-        try:
-            self.editor.store.allow_editing()
-        except ToolboxError as failure:
-            self._warn(str(failure))
-
-    def _offer_discarded(self, may_come_back: bool) -> None:
-        if may_come_back:
-            self._dock.notice.tell(tr("Unsaved labels were discarded."), (tr("Bring them back"), self._bring_back))
-        self._show_unsaved()
-
-    def _bring_back(self) -> None:
-        try:
-            self.editor.store.bring_back()
-        except ToolboxError as failure:
-            self._warn(str(failure))
 
     def _take_imagery(self, layer: QgsMapLayer | None) -> None:
         self.editor.imagery = layer.name() if layer is not None else ""
@@ -378,14 +339,6 @@ class Labelling(QObject):
         if self.editor.layer is not None:
             self.index.catch_up()
             self._dock.objects.show_selection(self.editor.layer.selectedFeatureIds())
-
-    def _refuse(self, text: str) -> None:
-        if self.editor.layer is None:
-            self._dock.notice.tell(text, (tr("New label layer…"), self.files.ask_new), (tr("Open labels…"), self.files.ask_open))
-        elif not self.editor.store.may_edit:
-            self._offer_ways(self.editor.layer)
-        else:
-            self._warn(text)
 
     def _warn(self, text: str) -> None:
         self._messages.pushWarning(self._dock.windowTitle(), text)

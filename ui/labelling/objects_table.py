@@ -25,6 +25,8 @@ from .objects_model import IMAGERY, ObjectsFilter, ObjectsModel
 from .schema_tree import swatch
 from .texts import tr
 
+WIDTHS = (100, 70, 60)  # pixels; the last column takes the rest
+
 
 class ObjectsTable(QWidget):
     """The table with its filter and buttons.
@@ -111,6 +113,8 @@ class ObjectsTable(QWidget):
         view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)  # measuring ten thousand rows would take seconds
         view.verticalHeader().setDefaultSectionSize(22)
         view.horizontalHeader().setStretchLastSection(True)
+        for column, width in enumerate(WIDTHS):
+            view.setColumnWidth(column, width)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         view.customContextMenuRequested.connect(self._show_menu)
         view.doubleClicked.connect(lambda _place: self.zoom_wanted.emit(self.selected_fids()))
