@@ -50,7 +50,7 @@ def test_killed_labeller_finds_every_finished_edit_again(desk, killed):
     desk.labelling.files.open(str(killed))
     expected = [(1, 25), (2, 100), (2, 100), (2, 100)]
     assert state(desk.layer) == expected
-    assert "not saved when QGIS ended are back" in desk.dock.notice.text.text()
+    assert "not saved when QGIS ended are back: 5" in desk.dock.notice.text.text()
     assert [entry.name for entry in desk.editor.schema.classes] == ["Water", "Forest"]
     desk.dock.save.click()
     desk.process()

@@ -61,7 +61,7 @@ class Offers(QObject):
             self.failed.emit(str(failure))
             return
         if count:
-            text = tr("{} labels that were not saved when QGIS ended are back.").format(count)
+            text = tr("Labels that were not saved when QGIS ended are back: {}.").format(count)
             self._notice.tell(text, (tr("Save them"), self._save), (tr("Take them out again"), store.layer.undoStack().undo))
         elif not store.may_edit:
             self._offer_ways(store)

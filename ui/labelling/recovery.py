@@ -55,8 +55,8 @@ def _restore(layer: QgsVectorLayer, state: LabelState, highest: int) -> bool:
 
 def _is_in_file(layer: QgsVectorLayer, geometry: QgsGeometry, highest: int) -> bool:
     request = QgsFeatureRequest().setFilterRect(geometry.boundingBox()).setNoAttributes()
-    shape = geometry.asWkb()
-    return any(feature.id() > highest and feature.geometry().asWkb() == shape for feature in layer.getFeatures(request))
+    # Not byte by byte: the file holds a polygon of QGIS's own tools as multipolygon.
+    return any(feature.id() > highest and feature.geometry().isGeosEqual(geometry) for feature in layer.getFeatures(request))
 
 
 def _demand(was_done: bool, layer: QgsVectorLayer) -> bool:
