@@ -190,3 +190,24 @@ def test_switching_to_another_layer_keeps_both_journals(desk, labels, path, fold
     desk.dock.layer.setLayer(labels)
     assert desk.rows() == [(1, "Water")] * 2
     assert {file.name for file in folder.glob("*.unsaved")} == {"labels.gpkg.labels.unsaved", "more.gpkg.more.unsaved"}
+
+
+def test_class_field_with_texts_is_counted_and_gets_texts(desk):
+    from qgis.PyQt.QtCore import QVariant
+
+    layer = make_layer([(box(0, 0), "Wasser"), (box(20, 0), "Wald")], [("Classvalue", QVariant.Type.String)])
+    desk.project.addMapLayer(layer)
+    desk.dock.layer.setLayer(layer)
+    assert [(row.text(0), row.text(1), row.text(3)) for row in desk.dock.schema._items()] == [("Wald", "1", "1"), ("Wasser", "2", "1")]
+    desk.dock.notice.buttons[0].click()
+    desk.labelling.choose(2)
+    desk.draw(box(40, 0))
+    assert sorted(feature["Classvalue"] for feature in layer.getFeatures()) == ["Wald", "Wasser", "Wasser"]
+    layer.rollBack()
+
+
+def test_undone_value_of_a_class_is_shown_again(desk, labels):
+    desk.type_into(1, 1, "9")
+    desk.dock.undo.click()
+    desk.process()
+    assert {row.text(1): row.text(3) for row in desk.dock.schema._items()} == {"9": "0", "2": "0", "1": "2"}

@@ -13,10 +13,18 @@ from .store import LabelStore
 def set_defaults(store: LabelStore, entry: LabelClass | None, imagery: str) -> None:
     """Makes class and image the defaults of new features; None takes the defaults away."""
     layer = store.layer
-    contents = {store.fields.name: entry.name, store.fields.value: entry.value, CODE: entry.class_code} if entry else {}
-    for field in filter(None, (store.fields.name, store.fields.value, CODE, IMAGERY)):
+    fields = store.fields
+    contents = {}
+    if entry is not None and fields.value is not None:
+        contents = {
+            fields.name: entry.name,
+            fields.value: store.content_of(entry.value, entry.name),
+            CODE: entry.class_code,
+            IMAGERY: imagery or None,
+        }
+    for field in filter(None, (fields.name, fields.value, CODE, IMAGERY)):
         place = layer.fields().lookupField(field)
-        content = imagery or None if field == IMAGERY and entry else contents.get(field)
+        content = contents.get(field)
         if place >= 0:
             expression = QgsExpression.quotedValue(content) if content is not None else ""
             layer.setDefaultValueDefinition(place, QgsDefaultValue(expression))

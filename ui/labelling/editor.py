@@ -27,7 +27,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from ...algorithms.label_layer import CODE, IMAGERY
 from ...algorithms.label_schema import LabelClass, LabelSchema
 from ...backend.errors import ToolboxError
-from .store import LabelStore, plain
+from .store import LabelStore
 from .texts import tr
 
 DENSIFIED = 16  # points added to each edge before it is reprojected, since straight lines become curves
@@ -75,7 +75,7 @@ class LabelEditor(QObject):
         with self._refusing(), self._command(tr("Paint label")) as layer:
             entry = self._class()
             shape = self._place(geometry, crs, layer)
-            touched = [feature for feature in self._meeting(layer, shape) if self._value_of(feature) == entry.value]
+            touched = [feature for feature in self._meeting(layer, shape) if self.store.value_of(feature) == entry.value]
             if not touched:
                 self._insert(layer, shape, entry)
                 return
@@ -131,7 +131,7 @@ class LabelEditor(QObject):
         if self.layer is None:
             return []
         request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
-        return [feature.id() for feature in self.layer.getFeatures(request) if self._value_of(feature) == value]
+        return [feature.id() for feature in self.layer.getFeatures(request) if self.store.value_of(feature) == value]
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -173,7 +173,7 @@ class LabelEditor(QObject):
             values[place] = self.imagery or None
         feature = QgsVectorLayerUtils.createFeature(layer, shape, values)
         _demand(layer.addFeature(feature), layer)
-        differing = sum(self._value_of(other) != entry.value for other in others)
+        differing = sum(self.store.value_of(other) != entry.value for other in others)
         if differing:
             self.told.emit(tr("The label overlaps {} of other classes; in training, the later one counts.").format(differing))
         elif others:
@@ -184,29 +184,18 @@ class LabelEditor(QObject):
         fields = self.store.fields
         if not fields.value:
             raise ToolboxError(f"“{layer.name()}” has no field for the class; convert it with “Use existing features as labels”.")
-        contents: dict[str, Any] = {fields.value: entry.value, CODE: entry.class_code}
+        contents: dict[str, Any] = {fields.value: self.store.content_of(entry.value, entry.name), CODE: entry.class_code}
         if fields.name:
             contents[fields.name] = entry.name
         contents.update(zip(fields.color, entry.color))
         places = {layer.fields().lookupField(name): content for name, content in contents.items()}
         places.pop(-1, None)
-        value_place = layer.fields().lookupField(fields.value)
-        if not layer.fields().at(value_place).isNumeric():
-            places[value_place] = str(entry.value)
         return places
 
     def _write_class(self, layer: QgsVectorLayer, fids: Iterable[int], entry: LabelClass) -> None:
         values = self._class_values(layer, entry)
         for fid in list(fids):
             _demand(layer.changeAttributeValues(fid, values), layer)
-
-    def _value_of(self, feature: QgsFeature) -> int | None:
-        """Class value of a label; None when it has none or is of no number."""
-        content = plain(feature[self.store.fields.value]) if self.store.fields.value else 1
-        try:
-            return int(content)
-        except (TypeError, ValueError):
-            return None
 
     def _meeting(self, layer: QgsVectorLayer, shape: QgsGeometry) -> list[QgsFeature]:
         """The labels that meet a shape, in the order of their ids."""

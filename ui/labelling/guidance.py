@@ -19,7 +19,7 @@ COVER = {"color": "60,60,60,235", "outline_style": "no"}
 
 def find_scarce(schema: LabelSchema, sums: Mapping[Any, ClassSum]) -> list[str]:
     """The classes that need more labels, each with its number of labels, in the schema's order."""
-    known = [(entry, sums.get(entry.value) or sums.get(str(entry.value)) or ClassSum()) for entry in schema.classes]
+    known = [(entry, sums.get(entry.value) or ClassSum()) for entry in schema.classes]
     labelled = [found.area for _, found in known if found.count]
     mean = sum(labelled) / len(labelled) if labelled else 0.0
     return [

@@ -22,13 +22,13 @@ class LabelRow:
 
     Attributes:
         fid: Its id in the layer.
-        value: What stands in the class field; None for nothing. Any text in foreign layers.
+        value: Its class value; None when it has none.
         area: Square metres, on the project's ellipsoid.
         imagery: Name of the image it was drawn on.
     """
 
     fid: int
-    value: Any
+    value: int | None
     area: float
     imagery: str
 
@@ -60,7 +60,7 @@ class LabelIndex(QObject):
         super().__init__(parent)
         self._store, self._project = store, project
         self.rows: dict[int, LabelRow] = {}
-        self.sums: dict[Any, ClassSum] = {}
+        self.sums: dict[int | None, ClassSum] = {}
         self.total_area = 0.0
         self._dirty: set[int] = set()
         self._timer = QTimer(self)
@@ -133,7 +133,7 @@ class LabelIndex(QObject):
         return QgsFeatureRequest().setSubsetOfAttributes(wanted, fields)
 
     def _row(self, feature: QgsFeature) -> LabelRow:
-        value = plain(feature[self._store.fields.value]) if self._store.fields.value else 1
+        value = self._store.value_of(feature)
         place = feature.fields().lookupField(IMAGERY)
         return LabelRow(feature.id(), value, self.measure(feature), str(plain(feature[place]) or "") if place >= 0 else "")
 

@@ -24,7 +24,7 @@ from .label_index import LabelIndex
 from .layer_files import LayerFiles
 from .offers import Desk, Offers
 from .schema_edits import SchemaEdits
-from .schema_source import apply_schema, schema_of_layer, store_style
+from .schema_source import apply_schema, classes_of_vector, schema_of_layer, store_style
 from .store import LabelStore, is_label_layer
 from .texts import tr
 from .tool_switch import ToolSwitch
@@ -270,6 +270,7 @@ class Labelling(QObject):
     def _read_schema(self, layer: QgsVectorLayer) -> LabelSchema:
         """The layer's schema; a layer whose classes are not usable is shown with none and the reason."""
         try:
+            self.editor.store.codes = classes_of_vector(layer)[1]
             return schema_of_layer(layer)
         except ToolboxError as failure:
             self._warn(str(failure))
@@ -323,11 +324,23 @@ class Labelling(QObject):
 
     def _show_sums(self) -> None:
         sums, total = (self.index.sums, self.index.total_area) if self.index is not None else ({}, 0.0)
+        self._add_unknown(set(sums) - {None, *(entry.value for entry in self.editor.schema.classes)})
         self._dock.schema.show_sums(sums, total)
         self._dock.export.show_state(self._dock.imagery.currentLayer(), self.editor.schema, sums)
         scarce = find_scarce(self.editor.schema, sums)
         self._dock.hint.setText(tr("Draw more of: {}").format(", ".join(scarce)) if scarce else "")
         self._dock.hint.setVisible(bool(scarce))
+
+    def _add_unknown(self, values: set[int]) -> None:
+        """Adds classes that labels have come to have without the schema, e.g. by undoing an edit of a class."""
+        if not values or not self.editor.schema.classes:
+            return
+        try:
+            self.editor.schema = self.editor.schema.with_missing(classes_of_vector(self.editor.layer)[0])
+        except ToolboxError as failure:
+            self._warn(str(failure))
+            return
+        self._show_schema()
 
     def _show_unsaved(self, *_state: object) -> None:
         layer = self.editor.layer

@@ -23,7 +23,7 @@ def schema_of_layer(layer: QgsVectorLayer) -> LabelSchema:
     """
     text = layer.customProperty(SCHEMA_PROPERTY)
     schema = LabelSchema.from_json(str(text), f"the style of “{layer.name()}”") if text else LabelSchema()
-    return schema.with_missing(_styled_classes(layer)).with_missing(classes_of_vector(layer))
+    return schema.with_missing(_styled_classes(layer)).with_missing(classes_of_vector(layer)[0])
 
 
 def classes_of_layer(layer: QgsMapLayer) -> list[ClassDefinition]:
@@ -38,8 +38,11 @@ def classes_of_layer(layer: QgsMapLayer) -> list[ClassDefinition]:
     return found
 
 
-def classes_of_vector(layer: QgsVectorLayer) -> list[ClassDefinition]:
-    """The classes of a layer's features, in ascending order; empty when no feature has one. Raises ToolboxError."""
+def classes_of_vector(layer: QgsVectorLayer) -> tuple[list[ClassDefinition], dict[str, int]]:
+    """The classes of a layer's features, in ascending order, and the class values of texts that are no numbers.
+
+    Both are empty when no feature has a class. Raises ToolboxError.
+    """
     renderer = layer.renderer()
     fields = LabelFields.find(layer.fields(), "", "")
     if fields.value is None and isinstance(renderer, QgsCategorizedSymbolRenderer):
@@ -49,9 +52,15 @@ def classes_of_vector(layer: QgsVectorLayer) -> list[ClassDefinition]:
     request.setSubsetOfAttributes(fields.all, layer.fields())
     features = [feature for feature in layer.getFeatures(request) if not fields.value or feature[fields.value] is not None]
     if not features:
-        return []
-    entries = LabelClasses.read(features, fields, layer.name(), renderer_colors(layer, fields)).entries
-    return list(ClassSchema.from_dicts(entries).with_unique_names()[0].classes)
+        return [], {}
+    classes = LabelClasses.read(features, fields, layer.name(), renderer_colors(layer, fields))
+    return list(ClassSchema.from_dicts(classes.entries).with_unique_names()[0].classes), _text_codes(classes)
+
+
+def _text_codes(classes: LabelClasses) -> dict[str, int]:
+    """The class values of texts that are no numbers; empty when the field holds numbers."""
+    codes = {str(key): code for key, code in classes.codes.items()}
+    return codes if any(text != str(code) for text, code in codes.items()) else {}
 
 
 def apply_schema(layer: QgsVectorLayer, schema: LabelSchema) -> None:

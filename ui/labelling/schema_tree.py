@@ -114,7 +114,7 @@ class SchemaTree(QWidget):
         self._showing = True
         for item in self._items():
             value = item.data(NAME, CLASS_ROLE)
-            entry = sums.get(value) or sums.get(str(value)) or ClassSum()
+            entry = sums.get(value) or ClassSum()
             item.setText(COUNT, f"{entry.count:,}")
             item.setText(SHARE, f"{100 * entry.area / total:.1f} %" if total > 0 and entry.count else "–")
         self._showing = False

@@ -48,6 +48,7 @@ class LabelStore(QObject):
             raise ToolboxError(f"“{layer.name()}” holds no polygons; convert it with the tool “Use existing features as labels”.")
         self.layer = layer
         self.fields = LabelFields.find(layer.fields(), "", "")
+        self.codes: dict[Any, int] = {}  # class values of the texts in the class field, where it holds texts that are no numbers
         self.is_own = is_label_layer(layer)
         self.may_edit = self.is_own
         self.journal = _journal_of(layer)
@@ -83,6 +84,23 @@ class LabelStore(QObject):
                 f"“{self.layer.name()}” has no field Classvalue or Value; convert it with the tool “Use existing features as labels”."
             )
         self.may_edit = True
+
+    def value_of(self, feature: QgsFeature) -> int | None:
+        """Class value of a label; None when it has none."""
+        if not self.fields.value:
+            return 1
+        content = plain(feature[self.fields.value])
+        try:
+            return self.codes[str(content)] if self.codes else int(content)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def content_of(self, value: int, name: str) -> Any:
+        """What the class field holds for a class: its value, or its text where the field holds texts."""
+        if self.codes:
+            return next((text for text, code in self.codes.items() if code == value), name)
+        field = self.layer.fields().at(self.layer.fields().lookupField(self.fields.value))
+        return value if field.isNumeric() else str(value)
 
     def start_editing(self) -> None:
         """Opens the edit buffer, if it is not open; raises ToolboxError when the layer cannot or must not be edited."""
