@@ -21,6 +21,9 @@ class ClickTool(QgsMapTool):
     def set_colour(self, colour):
         self.color = colour
 
+    def remove(self):
+        self.deleteLater()
+
 
 class LabelDesk:
     """Window, canvas and dock around QGIS's project; `asked` lists the tools that the dock opened."""

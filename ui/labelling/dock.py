@@ -72,6 +72,7 @@ class LabelDock(QgsDockWidget):
         self.body.addLayout(self._build_input())
         self.body.addWidget(self.notice)
         self.body.addWidget(self._build_tools())
+        self.body.addWidget(self._build_segments())
         self.body.addWidget(self.only_unlabelled)
         self.body.addWidget(splitter, 1)
         self.setWidget(body)
@@ -122,6 +123,21 @@ class LabelDock(QgsDockWidget):
         self.redo = self._button(row, "mActionRedo.svg", tr("Redo"), self.redo_clicked)
         self.show_unsaved(False, False, False)
         return outer
+
+    def _build_segments(self) -> QWidget:
+        """Which layer the tool for segments takes them from; hidden while another tool draws."""
+        self.segments = QgsMapLayerComboBox()
+        self.segments.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self.segments.setAllowEmptyLayer(True)
+        self.segments.setLayer(None)
+        self.segments.setToolTip(tr("Made with the tool “Segment image”."))
+        self.segment_row = QWidget()
+        row = QHBoxLayout(self.segment_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QLabel(tr("Segments")))
+        row.addWidget(self.segments, 1)
+        self.segment_row.hide()
+        return self.segment_row
 
     def _button(self, row: QHBoxLayout, icon: str, text: str, signal: object) -> QToolButton:
         button = QToolButton()

@@ -31,6 +31,7 @@ from .tool_switch import ToolSwitch
 
 if TYPE_CHECKING:
     from .tools.base import LabelTool
+    from .tools.transform import MoveRotateTool
 
 STYLE_DELAY = 400  # milliseconds; writing the classes into the file takes tens of them, and several edits follow each other
 
@@ -45,6 +46,7 @@ class Labelling(QObject):
         project: Whose layers are labelled.
         desk: Ways to the rest of QGIS.
         tools: Drawing tools by name.
+        mover: Moves and rotates labels.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Labelling(QObject):
         project: QgsProject,
         desk: Desk,
         tools: Mapping[str, LabelTool],
+        mover: MoveRotateTool | None = None,
     ) -> None:
         super().__init__(dock)
         self._dock, self._canvas, self._messages, self._project, self._desk = dock, canvas, messages, project, desk
@@ -68,7 +71,7 @@ class Labelling(QObject):
         self._style_later.timeout.connect(self._store_style)
         self.editor = LabelEditor(project, self)
         self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
-        self.switch = ToolSwitch(dock, canvas, self.editor, tools)
+        self.switch = ToolSwitch(dock, canvas, self.editor, tools, mover)
         self.files = LayerFiles(dock, project)
         self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
@@ -99,6 +102,7 @@ class Labelling(QObject):
         self._stopped = True
         self.pause()
         self._leave_layer()
+        self.switch.remove()
         for store in self._stores.values():
             store.close()
         self._stores.clear()
@@ -138,6 +142,7 @@ class Labelling(QObject):
         self.editor.current = next((entry.value for entry in self.editor.schema.classes), None)
         self._follow(store, layer)
         self._show_schema()
+        self.switch.show_layer()
         self._dock.objects.model.show_index(self.index)
         self._show_sums()
         self._show_unsaved()
@@ -245,6 +250,7 @@ class Labelling(QObject):
             self.index = None
         self._links = []
         self.editor.store = None
+        self.switch.show_layer()
         self._dock.notice.clear()
         self._show_sums()
         self._show_unsaved()
