@@ -214,6 +214,8 @@ class AssessAccuracy(BackendAlgorithm):
                 job.feedback.pushInfo("The reference has no field of classes: all its features are of the map's only class.")
             writer = ReferenceWriter(self._raster, context.transformContext(), 0.0, job.feedback, job.check_cancelled)
             classes = writer.write_reference(self._reference, fields, job.folder / LABELS_FILE)
+            for note in classes.notes():
+                job.feedback.pushWarning(note)
             settings["reference"] = LABELS_FILE
             settings["reference_classes"] = classes.entries
             settings["skipped"] = classes.without_class

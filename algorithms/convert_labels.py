@@ -143,6 +143,8 @@ class ConvertLabels(ToolboxAlgorithm):
                 layer.publish(schema.classes)
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
+        for note in classes.notes:
+            feedback.pushWarning(note)
         feedback.pushInfo(self.tr("{} labels in {} classes.").format(written, len(entries)))
         style_when_loaded(output, context)
         return {self.OUTPUT: output, self.LABELS: written, self.CLASSES: len(entries)}

@@ -138,16 +138,18 @@ class ExportTrainingData(BackendAlgorithm):
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
             self._rasters = [self._raster_of(parameters, self.INPUT, context)]
-            known = {self._rasters[0].source}
-            for raster in read_raster_list(parameters.get(self.MORE_INPUTS), self.MORE_INPUTS):
-                if raster.source not in known:  # a folder may hold the first raster too
-                    known.add(raster.source)
-                    self._rasters.append(raster)
             self._second = self._raster_of(parameters, self.INPUT2, context) if is_given(parameters.get(self.INPUT2)) else None
             self._label_raster, self._legend = None, []
             if is_given(parameters.get(self.LABEL_RASTER)):
                 self._label_raster = self._raster_of(parameters, self.LABEL_RASTER, context)
                 self._legend = read_legend(self.parameterAsRasterLayer(parameters, self.LABEL_RASTER, context))
+            # A folder may hold the other rasters of the request, too.
+            others = [raster.source for raster in (self._rasters[0], self._second, self._label_raster) if raster is not None]
+            known = {self._rasters[0].source}
+            for raster in read_raster_list(parameters.get(self.MORE_INPUTS), self.MORE_INPUTS, others):
+                if raster.source not in known:
+                    known.add(raster.source)
+                    self._rasters.append(raster)
             self._labels = self._vector_of(parameters, self.LABELS, context, self.CLASS_VALUE_FIELD, self.CLASS_NAME_FIELD)
             self._instances = self._vector_of(parameters, self.INSTANCES, context, self.INSTANCE_FIELD)
             self._mask = self._vector_of(parameters, self.MASK, context)
@@ -196,6 +198,8 @@ class ExportTrainingData(BackendAlgorithm):
             classes = source.read_classes(known if layer == "labels" else None) if key else LabelClasses.single(what)
             self._write_layers(own, source, classes, job.folder / LABELS_FILE, layer, what)
             settings[layer] = LABELS_FILE
+            for note in classes.notes:
+                job.feedback.pushWarning(note)
             if key:
                 settings[key] = classes.entries
         return settings

@@ -22,6 +22,7 @@ LARGEST_VALUE = 65_534
 VALUE_FIELDS = ("classvalue", "value")
 NAME_FIELDS = ("classname",)
 COLOR_FIELDS = ("red", "green", "blue")
+SHOWN_NAMES = 5
 
 Color = tuple[int, int, int]
 Key = Optional[object]  # int or str; None for a feature without a class
@@ -73,11 +74,13 @@ class LabelClasses:
         fields: Where they come from.
         entries: ``value``, ``name``, ``color`` (None where the layer gives none) of each class, ascending; plain JSON.
         codes: Class value by what stands in the field; empty when all features are of class 1.
+        notes: Sentences on what the user should know of the classes.
     """
 
     fields: LabelFields
     entries: list[dict[str, Any]]
     codes: dict[object, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def single(cls, name: str) -> LabelClasses:
@@ -106,25 +109,27 @@ class LabelClasses:
             ToolboxError: There are no features, none has a class, or a value is not allowed.
         """
         first: dict[object, QgsFeature] = {}
+        names_of: dict[object, dict[str, None]] = {}  # in the order in which they are found
         any_feature = False
         for feature in features:
             any_feature = True
             key = _key(feature[fields.value]) if fields.value else 1
             if key is not None:
                 first.setdefault(key, QgsFeature(feature))
+                name = text_of(feature[fields.name]) if fields.name else ""
+                names_of.setdefault(key, {}).update({name: None} if name else {})
         if not any_feature:
             raise ToolboxError("The label layer is empty; draw labels first, or choose another layer.")
         if not first:
             raise ToolboxError(f"No feature of the labels has a class: the field “{fields.value}” is empty everywhere; fill it.")
-        names = {key: text_of(feature[fields.name]) if fields.name else "" for key, feature in first.items()}
-        names = {key: name or (str(key) if fields.value else title) for key, name in names.items()}
+        names = {key: next(iter(found), "") or (str(key) if fields.value else title) for key, found in names_of.items()}
         codes = _codes(names, known or {}) if fields.value else {1: 1}
         entries = {}
         for key, value in sorted(codes.items(), key=lambda item: item[1]):
             name = names[key]
             color = style.get(str(key)) or style.get(name) or _field_color(first[key], fields.color)
             entries.setdefault(value, {"value": value, "name": name, "color": list(color) if color else None})
-        return cls(fields, list(entries.values()), codes if fields.value else {})
+        return cls(fields, list(entries.values()), codes if fields.value else {}, _tell_names(names_of, fields))
 
     def value_of(self, feature: QgsFeature) -> int | None:
         """Class value of a feature; None when it has none."""
@@ -153,6 +158,20 @@ def renderer_colors(layer: QgsVectorLayer | None, fields: LabelFields) -> dict[s
                 color = category.symbol().color()
                 colors[str(key)] = (color.red(), color.green(), color.blue())
     return colors
+
+
+def _tell_names(names_of: dict[object, dict[str, None]], fields: LabelFields) -> list[str]:
+    """A sentence for each class that has several names."""
+    told = []
+    for key, found in names_of.items():
+        if len(found) > 1:
+            first, *others = found
+            listed = ", ".join(f"“{name}”" for name in others[:SHOWN_NAMES]) + (", …" if len(others) > SHOWN_NAMES else "")
+            told.append(
+                f"Features of class {key} (“{fields.value}”) have several names in “{fields.name}”: "
+                f"it is called “{first}”, not {listed}."
+            )
+    return told
 
 
 def _key(value: Any) -> Key:

@@ -6,9 +6,11 @@ Processing opens its results without their default style, and QGIS would make 25
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from qgis.core import QgsMapLayer, QgsProcessingContext, QgsProcessingFeedback, QgsProcessingLayerPostProcessorInterface
+from qgis.PyQt.QtCore import QTimer
 
 
 class DefaultStyle(QgsProcessingLayerPostProcessorInterface):
@@ -31,7 +33,8 @@ class DefaultStyle(QgsProcessingLayerPostProcessorInterface):
             feedback.pushWarning(f"The classes of {layer.name()} are shown without their names: {message}")
         layer.triggerRepaint()
         layer.emitStyleChanged()
-        self._waiting.pop(id(self), None)
+        # QGIS is still inside a method of this object: without another reference it would be gone under QGIS's feet.
+        QTimer.singleShot(0, partial(self._waiting.pop, id(self), None))
 
 
 def style_when_loaded(path: str, context: QgsProcessingContext) -> None:

@@ -129,6 +129,8 @@ class PreviewClasses(BackendAlgorithm):
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         classes = self._labels.read_classes()
+        for note in classes.notes:
+            job.feedback.pushWarning(note)
         writer = LabelWriter(self._raster, context.transformContext(), 0.0, job.feedback, job.check_cancelled)
         writer.write(self._labels, classes, job.folder / LABELS_FILE)
         return {

@@ -33,6 +33,7 @@ from .label_source import LAYER, LabelSource, LabelWriter
 
 # In the order of preference; ArcGIS's accuracy assessment points first.
 REFERENCE_FIELDS = ("grndtruth", "classvalue", "value", "classname")
+SHOWN_NAMES = 5
 NAME_FIELD, STRATUM_FIELD, SIZE_FIELD = "classname", "classified", "stratumpix"
 
 
@@ -81,12 +82,15 @@ class ReferenceClasses:
         entries: ``code``, ``value`` (None for a text) and ``name`` of each class; plain JSON.
         without_class: Features without an answer so far.
         unanswered_strata: Strata of points without an answer, and their pixels: the worker, which gets the others, must know of them.
+        off_map: Polygons and lines that do not meet the map.
     """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     without_class: int = 0
     unanswered_strata: set[tuple[int, int]] = field(default_factory=set)
+    off_map: int = 0
     _codes: dict[object, int] = field(default_factory=dict)
+    _other_names: dict[int, dict[str, str]] = field(default_factory=dict)  # code → further names, as they are written
 
     def code_of(self, content: Any, name: str) -> int | None:
         """Code of a feature's class; None, and counted, when it has none (empty, or negative as in ArcGIS).
@@ -98,17 +102,35 @@ class ReferenceClasses:
         Raises:
             ToolboxError: A number that is not whole or too large.
         """
-        key = _read_class(content)
-        if key is None:
+        found = _read_class(content)
+        if found is None:
             self.without_class += 1
             return None
+        key = found if isinstance(found, int) else found.casefold()
         if key not in self._codes:
             code = self._codes[key] = len(self.entries) + 1
             if code > LARGEST_VALUE:
                 raise ToolboxError(f"The reference has more than {LARGEST_VALUE:,} classes; choose another CLASS_VALUE_FIELD.")
             number = key if isinstance(key, int) else None
-            self.entries.append({"code": code, "value": number, "name": name or str(key)})
-        return self._codes[key]
+            self.entries.append({"code": code, "value": number, "name": name or str(found)})
+        code = self._codes[key]
+        if name and name.casefold() != self.entries[code - 1]["name"].casefold() and isinstance(key, int):
+            self._other_names.setdefault(code, {}).setdefault(name.casefold(), name)
+        return code
+
+    def notes(self) -> list[str]:
+        """Sentences on what the user should know."""
+        told = []
+        for code, others in self._other_names.items():
+            entry = self.entries[code - 1]
+            if entry["name"] != str(entry["value"]):
+                listed = ", ".join(f"“{name}”" for name in list(others.values())[:SHOWN_NAMES])
+                told.append(
+                    f"The value {entry['value']} has several names in the reference: “{entry['name']}” is taken, not {listed}."
+                )
+        if self.off_map:
+            told.append(f"{self.off_map} features of the reference lie off the map and are left out.")
+        return told
 
 
 class ReferenceWriter(LabelWriter):
@@ -181,6 +203,7 @@ class ReferenceWriter(LabelWriter):
                 without_place += 1
                 continue
             if not is_point and not geometry.boundingBox().intersects(self.raster.extent):
+                classes.off_map += 1
                 continue
             values = [code, name, *_read_stratum(feature, fields)]
             for part in geometry.asGeometryCollection() if is_point else [geometry]:
@@ -212,9 +235,11 @@ def _read_class(content: Any) -> int | str | None:
     if not isinstance(content, (int, float)):
         text = _text(content)
         try:
-            number = int(text)
+            number = float(text.replace(",", "."))
         except ValueError:
             return text or None
+        if not math.isfinite(number):  # float() reads words such as "nan", which here are names
+            return text
     if number < 0:
         return None
     if number != int(number) or number > LARGEST_VALUE:

@@ -25,17 +25,19 @@ from qgis.core import (
 )
 from qgis.gui import QgsMapCanvas, QgsMessageBar, QgsRubberBand, QgsVertexMarker
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject, Qt
+from qgis.PyQt.QtCore import QObject, Qt, QTimer
 from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtWidgets import QInputDialog
 
 from ..backend.errors import ToolboxError
-from .review_classes import ReviewClass, classes_of_raster, list_classes
+from .review_classes import UNKNOWN_COLOR, ReviewClass, classes_of_raster, list_classes
 from .review_dock import ReviewDock, tr
 from .review_keys import ReviewKeys
 from .review_session import DECIDED, DISPUTED, SKIPPED, TRUTH, PointState, ReviewSession
 
 MARK_COLOR, HALO_COLOR = QColor(230, 57, 70), QColor(255, 255, 255)
 MARK_SIZE, MARK_WIDTH = 20, 3
+LARGEST_VALUE = 65_534
 MARGIN = 1.5  # a chip fills two thirds of the canvas
 
 
@@ -57,6 +59,9 @@ class Review(QObject):
         self._keys: ReviewKeys | None = None
         self._marks: list[QgsVertexMarker | QgsRubberBand] = []
         self._hidden: list[str] = []
+        self._refresh_timer = QTimer(self)  # gathers the many signals of one change
+        self._refresh_timer.setSingleShot(True)
+        self._refresh_timer.timeout.connect(self._refresh)
         if not dock.reviewer.text():
             dock.reviewer.setText(QgsApplication.userFullName() or QgsApplication.userLoginName())
         dock.start_clicked.connect(self.toggle)
@@ -65,6 +70,7 @@ class Review(QObject):
         dock.back_clicked.connect(self.back)
         dock.next_clicked.connect(self.go_on)
         dock.commented.connect(self.comment)
+        dock.other_clicked.connect(self.ask_class)
         dock.options_changed.connect(self._show)
         dock.comment.returnPressed.connect(canvas.setFocus)  # else the next key would be written into the comment
         dock.closed.connect(self.stop)
@@ -104,6 +110,10 @@ class Review(QObject):
             return
         self.session = session
         session.deciding = self._dock.deciding.isChecked()
+        self._watch(layer)
+        if session.answered_before:
+            text = tr("{} points are already answered under the name {}; the review goes on there.")
+            self._messages.pushInfo(self._dock.windowTitle(), text.format(session.answered_before, session.reviewer))
         if self._dock.blind.isChecked():
             self._hide_class_rasters()
         self._dock.show_classes(self._classes)
@@ -118,7 +128,9 @@ class Review(QObject):
         """Ends the review; all answers are in the layer."""
         if self.session is None:
             return
-        self.comment(self._dock.comment.text())
+        if self.session.ids:  # else all points were deleted
+            self.comment(self._dock.comment.text())
+        self._unwatch()
         self.session = None
         if self._keys is not None:
             self._keys.remove()
@@ -132,24 +144,28 @@ class Review(QObject):
 
     def answer(self, value: int) -> None:
         """Takes the true class of the current point, and goes on if so wished."""
+        self._keep_comment()
         if self.session is not None and self._try(lambda session: session.answer(value)) and self._dock.advance.isChecked():
             self._advance()
         self._show()
 
     def skip(self) -> None:
         """Leaves the point for later."""
+        self._keep_comment()
         if self.session is not None and self._try(lambda session: session.skip()):
             self._advance()
         self._show()
 
     def back(self) -> None:
         """Goes to the point before, answered or not."""
+        self._keep_comment()
         if self.session is not None:
             self.session.step(-1)
             self._show()
 
     def go_on(self) -> None:
         """Goes to the next open point."""
+        self._keep_comment()
         if self.session is not None:
             self._advance()
             self._show()
@@ -158,6 +174,61 @@ class Review(QObject):
         """Keeps a comment on the current point."""
         if self.session is not None:
             self._try(lambda session: session.comment(text))
+
+    def ask_class(self) -> None:
+        """Asks for the value of a class that is not listed, lists it, and takes it as the answer."""
+        if self.session is None:
+            return
+        text = tr("Value of the class (it gets a name where the accuracy is assessed):")
+        value, given = QInputDialog.getInt(self._dock, self._dock.windowTitle(), text, 1, 0, LARGEST_VALUE)
+        if given:
+            self._add_class(value)
+            self.answer(value)
+
+    def _add_class(self, value: int) -> None:
+        if value not in {entry.value for entry in self._classes}:
+            self._classes.append(ReviewClass(value, str(value), QColor(*UNKNOWN_COLOR), ""))
+            self._dock.show_classes(self._classes)
+
+    def _keep_comment(self) -> None:
+        """Keeps what is being typed, before the point changes."""
+        if self.session is not None:
+            self.comment(self._dock.comment.text())
+
+    def _watch(self, layer: QgsVectorLayer) -> None:
+        """Follows changes of the layer by others: undo, rollback, features added or deleted."""
+        for signal in self._signals(layer):
+            signal.connect(self._plan_refresh)
+
+    def _unwatch(self) -> None:
+        self._refresh_timer.stop()
+        if self.session is not None and not sip.isdeleted(self.session.layer):
+            for signal in self._signals(self.session.layer):
+                signal.disconnect(self._plan_refresh)
+
+    @staticmethod
+    def _signals(layer: QgsVectorLayer) -> list:
+        changed = layer.featureDeleted, layer.featureAdded, layer.attributeValueChanged
+        return [layer.afterRollBack, *changed, layer.committedFeaturesAdded]
+
+    def _plan_refresh(self, *_args: object) -> None:
+        self._refresh_timer.start(0)
+
+    def _refresh(self) -> None:
+        """Shows the layer as it is now; ends the review when nothing is left of it."""
+        if self.session is None:
+            return
+        if self.session.refresh():
+            self._keep_typing()
+        else:
+            self.stop()
+
+    def _keep_typing(self) -> None:
+        """Shows the point anew, without losing what is being typed."""
+        typed = self._dock.comment.text() if self._dock.comment.hasFocus() else None
+        self._show()
+        if typed is not None:
+            self._dock.comment.setText(typed)
 
     def _advance(self) -> None:
         session = self.session
@@ -266,9 +337,10 @@ class Review(QObject):
         self._marks.clear()
 
     def _hide_class_rasters(self) -> None:
-        """Hides what would give the class away."""
+        """Hides what would give the class away: rasters of classes, and the chosen map however it is shown."""
         for node in self._project.layerTreeRoot().findLayers():
-            if _shows_classes(node.layer()) and node.itemVisibilityChecked():
+            gives_away = _shows_classes(node.layer()) or node.layer() is self._dock.class_raster.currentLayer()
+            if gives_away and node.itemVisibilityChecked():
                 node.setItemVisibilityChecked(False)
                 self._hidden.append(node.layerId())
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer
 from qgis.PyQt.QtGui import QColor
 
-# Without S (skip), B (back), N (next) and C (comment).
-KEYS = "1234567890QWERTYUIOPADFGHJKLZXVM"
+# Without S (skip), B (back), N (next) and C (comment). A class from 0 to 9 has the key of its value.
+DIGITS, LETTERS = "1234567890", "QWERTYUIOPADFGHJKLZXVM"
+UNKNOWN_COLOR = (150, 150, 150)
 
 
 class ReviewClass(NamedTuple):
@@ -39,6 +40,10 @@ def list_classes(shown: Iterable[tuple[int, str, QColor]], used: Iterable[int]) 
     """
     found = {value: (name, color) for value, name, color in shown}
     for value in used:
-        found.setdefault(value, (str(value), QColor(150, 150, 150)))
-    keys = [*KEYS, *[""] * len(found)]
-    return [ReviewClass(value, *found[value], key) for value, key in zip(sorted(found), keys)]
+        found.setdefault(value, (str(value), QColor(*UNKNOWN_COLOR)))
+    own = {str(value) for value in found} & set(DIGITS)
+    free = [key for key in (*DIGITS, *LETTERS) if key not in own]
+    keys = {}
+    for value in sorted(found):
+        keys[value] = str(value) if str(value) in own else free.pop(0) if free else ""
+    return [ReviewClass(value, *found[value], keys[value]) for value in sorted(found)]

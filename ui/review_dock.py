@@ -43,6 +43,7 @@ class ReviewDock(QgsDockWidget):
         class_chosen: Value of the class that the current point is of.
         skip_clicked, back_clicked, next_clicked: Where to go; next means the next open point.
         commented: Text on the current point.
+        other_clicked: The point is of a class that is not listed.
         options_changed: The scale was changed.
     """
 
@@ -52,6 +53,7 @@ class ReviewDock(QgsDockWidget):
     back_clicked = pyqtSignal()
     next_clicked = pyqtSignal()
     commented = pyqtSignal(str)
+    other_clicked = pyqtSignal()
     options_changed = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -111,6 +113,12 @@ class ReviewDock(QgsDockWidget):
         layout.addWidget(self.progress)
         layout.addWidget(self.point)
         layout.addLayout(self.classes)
+        self.other = QPushButton(tr("Another class…"))
+        self.other.setFlat(True)
+        self.other.setToolTip(tr("For what the map has no class for: give its value."))
+        self.other.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.other.clicked.connect(self.other_clicked)
+        layout.addWidget(self.other)
         layout.addWidget(self.result)
         layout.addLayout(self._build_steps())
         self.comment = QLineEdit()

@@ -18,6 +18,8 @@ from .review_agreement import Agreement, compare_answers
 
 TRUTH, STATUS, COMMENT, CLASSIFIED = "GrndTruth", "Status", "Comment", "Classified"
 ANSWER_PREFIX = "Truth_"
+EARLIER = f"{ANSWER_PREFIX}earlier"  # what stood in GrndTruth before anybody answered here
+SHAPEFILE, SHAPEFILE_LONGEST = "ESRI Shapefile", 10  # letters of a field's name
 UNANSWERED = -1
 OPEN, ANSWERED, SKIPPED, DISPUTED, DECIDED = "open", "answered", "skipped", "disputed", "decided"
 
@@ -70,6 +72,8 @@ class ReviewSession:
         self.ids = sorted(self._states)
         if not self.ids:
             raise ToolboxError(f"The layer “{layer.name()}” has no features; choose another one.")
+        self._take_earlier()
+        self._reconcile()
         self._place = 0
         self.go_to_next_open()
 
@@ -79,6 +83,7 @@ class ReviewSession:
         present = {name.lower() for name in fields.names()}
         wanted = ((TRUTH, QVariant.Int), (STATUS, QVariant.String), (COMMENT, QVariant.String), (self._answer_field, QVariant.Int))
         missing = [QgsField(name, kind) for name, kind in wanted if name.lower() not in present]
+        self._refuse_short_names([field.name() for field in missing])
         able = self.layer.dataProvider().capabilities()
         can_change = bool(able & QgsVectorDataProvider.Capability.ChangeAttributeValues)
         can_add = bool(able & QgsVectorDataProvider.Capability.AddAttributes)
@@ -87,10 +92,63 @@ class ReviewSession:
         if missing:
             self.layer.updateFields()
         lost = [name for name, _ in wanted if self._field(name) < 0]
-        if lost:  # shapefiles cut names off after ten letters
-            raise ToolboxError(
-                f"The layer “{self.layer.name()}” cannot have the field {lost[0]}; export it to a GeoPackage and review that."
-            )
+        if lost:
+            added = [place for place, name in enumerate(self.layer.fields().names()) if name.lower() not in present]
+            self.layer.dataProvider().deleteAttributes(added)
+            self.layer.updateFields()
+            raise self._no_field(lost[0])
+
+    def _refuse_short_names(self, names: list[str]) -> None:
+        """Raises ToolboxError, before anything is changed, when the file would cut off a name."""
+        too_long = [name for name in names if len(name) > SHAPEFILE_LONGEST]
+        if too_long and self.layer.dataProvider().storageType() == SHAPEFILE:
+            raise self._no_field(too_long[0])
+
+    def _no_field(self, name: str) -> ToolboxError:
+        return ToolboxError(
+            f"The layer “{self.layer.name()}” cannot have the field {name}; export it to a GeoPackage and review that."
+        )
+
+    def _take_earlier(self) -> None:
+        """Keeps truths that stand in the layer without any interpreter's answer as those of an earlier one."""
+        found = {}
+        for feature in self.ids:
+            state = self.state(feature)
+            if state.truth is not None and state.status != DECIDED and not self._answers(feature):
+                found[feature] = state.truth
+        if not found:
+            return
+        if self._field(EARLIER) < 0:
+            self._refuse_short_names([EARLIER])
+            self.layer.dataProvider().addAttributes([QgsField(EARLIER, QVariant.Int)])
+            self.layer.updateFields()
+        self._write_many({feature: {EARLIER: value} for feature, value in found.items()})
+        self._read()
+
+    def _reconcile(self) -> None:
+        """Makes truth and status follow from the answers, where they were changed elsewhere; decisions stay."""
+        changes = {}
+        for feature in self.ids:
+            answers, state = self._answers(feature), self.state(feature)
+            if answers and state.status != DECIDED:
+                wanted = _agree(answers)
+                if (UNANSWERED if state.truth is None else state.truth, state.status) != (wanted[TRUTH], wanted[STATUS]):
+                    changes[feature] = wanted
+        self._write_many(changes)
+
+    def refresh(self) -> bool:
+        """Reads the layer anew after it was changed by others; False when no feature is left."""
+        current, place = self.current, self._place
+        self._states.clear()
+        self._read()
+        self.ids = sorted(self._states)
+        self._place = self.ids.index(current) if current in self.ids else min(place, max(len(self.ids) - 1, 0))
+        return bool(self.ids)
+
+    @property
+    def answered_before(self) -> int:
+        """Features that bear an answer under this interpreter's name."""
+        return len(self._answers_of(self._answer_field.lower()))
 
     def _field(self, name: str) -> int:
         return self.layer.fields().lookupField(name)  # finds it in any case of letters
@@ -158,10 +216,7 @@ class ReviewSession:
             self._write({self._answer_field: value})
             return
         answers = {**self._answers(self.current), self._answer_field.lower(): value}
-        agreed = len(set(answers.values())) == 1
-        self._write(
-            {self._answer_field: value, TRUTH: value if agreed else UNANSWERED, STATUS: ANSWERED if agreed else DISPUTED}
-        )
+        self._write({self._answer_field: value, **_agree(answers)})
 
     def skip(self) -> None:
         """Leaves the current feature open, marked as skipped unless somebody has answered it; skipped ones come last again."""
@@ -210,23 +265,35 @@ class ReviewSession:
         return sum(self.state(feature).status == DISPUTED for feature in self.ids)
 
     def _write(self, values: dict[str, Any]) -> None:
-        """Writes into the current feature: to the file at once, or into the edits when the layer is being edited.
+        """Writes into the current feature; see `_write_many`."""
+        self._write_many({self.current: values})
+
+    def _write_many(self, values: dict[int, dict[str, Any]]) -> None:
+        """Writes into features: to the file at once, or into the edits when the layer is being edited.
 
         Raises:
             ToolboxError: It could not be written.
         """
-        changes = {self._field(name): value for name, value in values.items()}
-        if min(changes) < 0:
+        if not values:
+            return
+        changes = {feature: {self._field(name): value for name, value in row.items()} for feature, row in values.items()}
+        if any(min(row) < 0 for row in changes.values()):
             raise ToolboxError(f"A field of “{self.layer.name()}” is gone; start the review anew.")
         if self.layer.isEditable():
-            written = self.layer.changeAttributeValues(self.current, changes)
+            written = all(self.layer.changeAttributeValues(feature, row) for feature, row in changes.items())
         else:
-            written = self.layer.dataProvider().changeAttributeValues({self.current: changes})
+            written = self.layer.dataProvider().changeAttributeValues(changes)
         if not written:
             raise ToolboxError(f"The answer could not be written to “{self.layer.name()}”; check that the file is not read-only.")
-        for name, value in values.items():
-            self._states[self.current][name.lower()] = value
+        for feature, row in values.items():
+            self._states[feature].update({name.lower(): value for name, value in row.items()})
         self.layer.triggerRepaint()
+
+
+def _agree(answers: dict[str, int]) -> dict[str, Any]:
+    """Truth and status that follow from all interpreters' answers, of which there is one at least."""
+    agreed = len(set(answers.values())) == 1
+    return {TRUTH: next(iter(answers.values())) if agreed else UNANSWERED, STATUS: ANSWERED if agreed else DISPUTED}
 
 
 def _plain(value: Any) -> Any:

@@ -38,6 +38,9 @@ def read_expected_accuracy(text: str, class_values: list[int]) -> dict[int, floa
             raise ToolboxError(
                 f"EXPECTED_ACCURACY names the class {value}, but the map has {', '.join(map(str, class_values))}; correct it."
             )
+        if value in given:
+            of = "all other classes" if value is None else f"the class {value}"
+            raise ToolboxError(f"EXPECTED_ACCURACY gives two numbers for {of}: “{text}”; leave one.")
         given[value] = share
     expected = {value: given.get(value, given.get(None, math.nan)) for value in class_values}
     missing = [value for value, share in expected.items() if math.isnan(share)]

@@ -68,7 +68,7 @@ def conclude(findings: Findings) -> Assessment:
 
 
 def _conclude_points(findings: Findings, classes: tuple[ShownClass, ...], notes: list[str]) -> Assessment:
-    sample = findings.reference.finish()
+    sample = findings.reference.finish(needs_design=findings.settings.area_weighted)
     values = [entry.value for entry in classes]
     counts = _count(values, sample.reference, sample.mapped)
     notes += _note_points(findings, sample)
@@ -88,6 +88,8 @@ def _conclude_points(findings: Findings, classes: tuple[ShownClass, ...], notes:
                 "The map is in degrees, so its pixels differ in area, but each counts the same: warp the map to an equal-area "
                 "coordinate system for estimates of areas."
             )
+        if sample.second is not None:
+            notes.append("McNemar's test counts the points of both maps as they are, without weights.")
     elif sample.is_designed:
         notes.append("AREA_WEIGHTED is off: the figures describe the points, not the map; they are biased for a stratified sample.")
     return Assessment(
@@ -120,7 +122,7 @@ def _conclude_areas(findings: Findings, area: AreaReference, classes: tuple[Show
     if findings.settings.skipped:
         notes.append(f"{findings.settings.skipped:,} features of the reference have no class and are left out.")
     covered = counts.total / sum(findings.population.values())
-    if area.kind == "polygons" and findings.settings.area_weighted:
+    if area.kind == "polygons":
         notes.append(
             "The figures describe the pixels within the polygons. Polygons are no random sample, so nothing can be concluded for the "
             "areas of the whole map; draw points for that (Create accuracy assessment points)."
@@ -197,8 +199,11 @@ def _note_points(findings: Findings, sample: PointSample) -> list[str]:
         (unanswered, "have no class yet"),
         (sample.outside, "lie outside of the map"),
         (sample.on_nothing, "lie where the map has no data"),
+        (sample.undesigned, "do not tell how they were drawn (Classified, StratumPix), as the others do"),
     ]
     notes = [f"{count:,} reference points {what}; they are left out." for count, what in parts if count]
+    if sample.repeated:
+        notes.append(f"{sample.repeated:,} reference points lie in the same pixel as another one; each counts.")
     if sample.is_designed and unanswered:
         notes.append("Points left out can bias the estimates if they differ from the others; answer as many as possible.")
     return notes

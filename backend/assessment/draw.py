@@ -105,6 +105,8 @@ def keep_apart(
         distance: In map units.
         cell_size: (x, y) in map units.
     """
+    if distance <= min(cell_size):  # different pixels are further apart in any case
+        return {stratum: found[: points[stratum]] for stratum, found in pixels.items()}
     taken: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
     kept: dict[int, list[Pixel]] = {}
     for stratum in sorted(pixels, key=lambda stratum: (len(pixels[stratum]), stratum)):

@@ -152,7 +152,9 @@ def estimate_map(
         is_mapped, is_so = mapped == value, reference == value
         users.append(sample.estimate_ratio(right & is_mapped, is_mapped, value if strata_are_classes else None))
         producers.append(sample.estimate_ratio(right & is_so, is_so))
-        areas.append(sample.estimate_mean(is_so))
+        # Of a class that no unit is of, while no unit was drawn where the map has it, the sample knows nothing: not an area of 0.
+        is_unknown = strata_are_classes and value in sample.left_out and not is_so.any()
+        areas.append(Estimate(math.nan, math.nan) if is_unknown else sample.estimate_mean(is_so))
     shares = np.zeros((len(class_values), len(class_values)))
     place = {value: index for index, value in enumerate(class_values)}
     rows = [place[value] for value in reference.tolist()]

@@ -84,10 +84,21 @@ class PointReference:
         """The class values of the second map at the points; empty without one."""
         return {int(value) for values in self._found[1:2] for value in values if value != NOTHING}
 
-    def finish(self) -> PointSample:
-        """The points that can be compared, once all strips were added; raises ToolboxError when there is none."""
+    def finish(self, needs_design: bool = False) -> PointSample:
+        """The points that can be compared, once all strips were added.
+
+        Args:
+            needs_design: Leave out points that do not tell the stratum they were drawn from, where others do.
+
+        Raises:
+            ToolboxError: There is none.
+        """
         on_data = self._found[0] != NOTHING
         known = on_data & self._answered
+        is_undesigned = known & (self._strata == NO_STRATUM)
+        drops = needs_design and bool((known & ~is_undesigned).any())
+        if drops:
+            known = known & ~is_undesigned
         outside = int((self._answered & ~self._inside).sum())
         on_nothing = int((self._answered & self._inside & ~on_data).sum())
         unanswered = int((~self._answered).sum())
@@ -96,6 +107,10 @@ class PointReference:
                 f"None of the {self.x.size} reference points can be compared: {unanswered} have no class, {outside} lie outside of "
                 f"the map and {on_nothing} where it has no data; check both places and coordinate systems, and the class field."
             )
+        told = np.append(self._strata, self._further[:, 0]), np.append(self._stratum_pixels, self._further[:, 1])
+        if drops:
+            told = told[0][told[0] != NO_STRATUM], told[1][told[0] != NO_STRATUM]
+        places = np.unique(np.stack([self._rows[known], self._columns[known]]), axis=1).shape[1]
         return PointSample(
             self.x[known],
             self.y[known],
@@ -103,10 +118,12 @@ class PointReference:
             np.where(self._found[1] == NOTHING, NO_CLASS, self._found[1].astype(np.int64))[known] if len(self._found) > 1 else None,
             self._reference[known],
             self._strata[known],
-            _told_sizes(np.append(self._strata, self._further[:, 0]), np.append(self._stratum_pixels, self._further[:, 1])),
+            _told_sizes(*told),
             outside,
             on_nothing,
             unanswered,
+            int(is_undesigned.sum()) if drops else 0,
+            int(known.sum()) - places,
         )
 
 
@@ -126,6 +143,8 @@ class PointSample:
         outside: Points that lie outside of the map and are left out.
         on_nothing: Points left out because the map has no data there.
         unanswered: Points left out because they bear no class.
+        undesigned: Points left out because they do not tell how they were drawn, while others do.
+        repeated: Points that lie in the same pixel as another one.
     """
 
     x: NDArray[np.float64]
@@ -138,6 +157,8 @@ class PointSample:
     outside: int
     on_nothing: int
     unanswered: int
+    undesigned: int = 0
+    repeated: int = 0
 
     @property
     def is_designed(self) -> bool:
@@ -172,6 +193,9 @@ class PointSample:
                     f"The points were drawn in the class {lost[0]}, which this map lacks, and do not tell its size (StratumPix): "
                     "choose the map that they were drawn on as INPUT, or switch AREA_WEIGHTED off."
                 )
+        else:
+            sizes, told = complete_design(sizes, population, self.strata_are_classes)
+            notes += told
         if not self.strata_are_classes:
             changed = int((self.strata != self.mapped).sum())
             notes.append(
@@ -179,6 +203,34 @@ class PointSample:
                 "The estimates heed that (Stehman 2014)."
             )
         return StratifiedSample(self.strata, sizes), notes
+
+
+def complete_design(
+    told: Mapping[int, int], population: Mapping[int, int], strata_are_classes: bool
+) -> tuple[Mapping[int, int], list[str]]:
+    """The sizes of all strata, also of those from which no point was drawn, and sentences on the area that was sampled.
+
+    Points tell the sizes of their own strata only. Where these are those of the whole map, the map's other classes are strata without
+    a point; where they are smaller, points were drawn within a mask, and what else lies within it is not known.
+
+    Args:
+        told: Pixels of each stratum, as the points tell them.
+        population: Pixels of each class of the map.
+        strata_are_classes: The strata are the classes of this map.
+    """
+    if not strata_are_classes:
+        return told, []
+    if all(population.get(stratum) == size for stratum, size in told.items()):
+        return {**population, **told}, []
+    share = sum(told.values()) / sum(population.values())
+    missing = sorted(value for value, size in population.items() if size > 0 and value not in told)
+    notes = [f"The points were drawn in {100 * share:.3g} % of the map (within a mask, say): the estimates hold for that area only."]
+    if missing:
+        notes.append(
+            f"No point tells of the map's classes {', '.join(map(str, missing))}: if they occur in the area where points were drawn, "
+            "the estimates leave them out."
+        )
+    return told, notes
 
 
 def _told_sizes(strata: Integers, pixels: Integers) -> dict[int, int] | None:

@@ -100,7 +100,8 @@ def _render_areas(assessment: Assessment) -> str:
     rows = []
     for entry, (mapped, area, margin), share in zip(assessment.classes, assessment.areas(), shares, strict=True):
         interval = UNDEFINED if math.isnan(margin) else f"{max(0.0, area - margin):,.0f} to {area + margin:,.0f}"
-        rows.append((entry.name, f"{mapped:,.0f}", f"{area:,.0f} ± {margin:,.0f}", interval, _with_margin(share)))
+        estimated = UNDEFINED if math.isnan(area) else f"{area:,.0f} ± {UNDEFINED if math.isnan(margin) else f'{margin:,.0f}'}"
+        rows.append((entry.name, f"{mapped:,.0f}", estimated, interval, _with_margin(share)))
     unit = assessment.area_unit
     head = ("Class", f"Counted on the map ({unit})", f"Estimated ({unit})", f"95 % interval ({unit})", "Share of the area")
     return render_table(head, rows, 1, [entry.color for entry in assessment.classes])

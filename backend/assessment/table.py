@@ -51,7 +51,7 @@ def _add_estimates(columns: dict[str, list], assessment: Assessment) -> None:
     estimates = assessment.estimates
     columns["U_Margin"] = [*(entry.margin for entry in estimates.users), math.nan, estimates.overall.margin, math.nan]
     columns["P_Margin"] = [*(entry.margin for entry in estimates.producers), math.nan, *blank]
-    columns[f"Area_{unit}"] = [*areas[:, 1].tolist(), float(areas[:, 1].sum()), *blank]
+    columns[f"Area_{unit}"] = [*areas[:, 1].tolist(), float(np.nansum(areas[:, 1])), *blank]
     columns["Area_Margin"] = [*areas[:, 2].tolist(), math.nan, *blank]
 
 

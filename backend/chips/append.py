@@ -8,7 +8,9 @@ replaces. At no moment is the folder without an index.
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,10 @@ from ..imagery.statistics import StatisticsAccumulator
 from ..labels.schema import ClassSchema
 from ..runtime.output_folder import JOB_FILES, OutputFolder
 from . import names
+from .chip_writer import NAME_DIGITS
+from .formats.cyclegan import KINDS
 from .index import INDEX_NAME, ChipIndex, ChipRecord
-from .inputs import UsedBands, describe_bands, find_crs_difference, find_difference
+from .inputs import UNNAMED, UsedBands, describe_bands, find_crs_difference, find_difference
 from .settings import ExportSettings
 from .source_grid import SourceGrid
 
@@ -30,6 +34,9 @@ from .source_grid import SourceGrid
 MOST_SAMPLE_CHIPS = 200
 PIXELS_PER_CHIP = 1000
 SHOWN_ENTRIES = 3
+CHIP_FOLDERS = ("images", "images2", "labels", "labels2", "blocks", *KINDS)
+METADATA = (names.MAP, names.EMD, names.STATS_JSON, names.STATS_TXT)  # that also describe each kind of CycleGAN in its folder
+OWN_CHIP = re.compile(rf"\d{{{NAME_DIGITS}}}\..+")  # also world files, GDAL's metadata and QGIS's overviews beside it
 
 
 def read_previous(settings: ExportSettings) -> ChipIndex | None:
@@ -44,6 +51,7 @@ def read_previous(settings: ExportSettings) -> ChipIndex | None:
         _refuse_strangers(folder)
         return None
     if not settings.append:
+        refuse_foreign_chips(folder)
         return None
     index = ChipIndex.read(folder)
     if not index.sources:
@@ -83,6 +91,22 @@ def _refuse_strangers(folder: Path) -> None:
         )
 
 
+def refuse_foreign_chips(folder: Path) -> None:
+    """Raises ToolboxError when the folders of an older export, which is to be replaced, hold files that no export wrote."""
+    foreign = sorted(
+        path.relative_to(folder).as_posix()
+        for name in CHIP_FOLDERS
+        for path in (folder / name).rglob("*")
+        if not path.is_dir() and path.name not in METADATA and not OWN_CHIP.fullmatch(path.name)
+    )
+    if foreign:
+        more = f" and {len(foreign) - SHOWN_ENTRIES} more" if len(foreign) > SHOWN_ENTRIES else ""
+        raise ToolboxError(
+            f"The older export in {folder} would be replaced, but holds other files, too "
+            f"({', '.join(foreign[:SHOWN_ENTRIES])}{more}); move them away, or choose a new folder."
+        )
+
+
 def check_bands(index: ChipIndex, grid: SourceGrid, second: SourceGrid | None) -> None:
     """Raises ToolboxError, naming the difference, when the bands are not those of the older export."""
     difference = find_difference(_describe_older(index.dtype, index.bands), describe_bands(grid))
@@ -96,19 +120,32 @@ def check_bands(index: ChipIndex, grid: SourceGrid, second: SourceGrid | None) -
         )
 
 
+def keep_names(before: tuple[BandStatistics, ...], now: list[BandStatistics]) -> tuple[BandStatistics, ...]:
+    """Figures of both exports with the names and wavelengths of the older one, as far as it has any."""
+    return tuple(
+        replace(
+            band,
+            name=band.name if older.name.startswith(UNNAMED) else older.name,
+            wavelength=older.wavelength or band.wavelength,
+        )
+        for older, band in zip(before, now, strict=True)
+    )
+
+
 def _describe_older(dtype: str, bands: tuple[BandStatistics, ...]) -> UsedBands:
     return UsedBands(dtype, [band.name for band in bands], [(band.scale, band.offset) for band in bands])
 
 
 def join_schemas(before: ClassSchema | None, now: ClassSchema) -> ClassSchema:
-    """The classes of both exports; raises ToolboxError when one value has two names or one name two values."""
+    """The classes of both exports; raises ToolboxError when one value has two names or one name, in whatever case, two values."""
     entries = {entry.value: entry for entry in (before.classes if before else ())}
-    values = {entry.name: entry.value for entry in entries.values()}
+    older = {entry.name.casefold(): entry for entry in entries.values()}
     for entry in now.classes:
-        if values.get(entry.name, entry.value) != entry.value and entry.value not in entries:
+        alike = older.get(entry.name.casefold(), entry)
+        if alike.value != entry.value and entry.value not in entries:
             raise ToolboxError(
-                f"“{entry.name}” is class {entry.value} here and class {values[entry.name]} in the export that is added to; change "
-                "the labels so that a name has one value, or export into a new folder."
+                f"“{entry.name}” is class {entry.value} here, and “{alike.name}” class {alike.value} in the export that is added to; "
+                "change the labels so that a name has one value, or export into a new folder."
             )
         known = entries.setdefault(entry.value, entry)
         if known.name != entry.name:

@@ -99,15 +99,17 @@ class ChipWriter:
             chip.write(stored)
             if needs_mask and is_tiff:
                 chip.write_mask(layer.valid)
-            if is_tiff:
-                self._describe(chip)
+            self._describe(chip)
         self._write_world(path, to_grid)
         return self._write_mask(f"{path}.msk", to_grid, layer.valid) if needs_mask and not is_tiff else None
 
     def _describe(self, chip: rasterio.io.DatasetWriter) -> None:
+        """Scale and offset, which other formats than TIFF get in a file of GDAL beside the chip, and names."""
         scales, offsets = ([values[band - 1] for band in self._bands] for values in (self._info.scales, self._info.offsets))
         if set(scales) != {1.0} or set(offsets) != {0.0}:
             chip.scales, chip.offsets = scales, offsets
+        if self._extension != "tif":
+            return  # every chip would have such a file for its names alone, which the index holds
         for number, band in enumerate(self._bands, start=1):
             chip.set_band_description(number, self._info.band_names[band - 1])
 

@@ -29,7 +29,7 @@ from ..runtime.disk import checked_writing
 from ..runtime.output_folder import OutputFolder
 from ..runtime.protocol import Event, info, progress, result, warning
 from . import names
-from .append import check_bands, join_schemas, largest_block, overlap, publish_added, read_previous, restore
+from .append import CHIP_FOLDERS, check_bands, join_schemas, keep_names, largest_block, overlap, publish_added, read_previous, restore
 from .arcgis_metadata import write_metadata
 from .chip_writer import ChipWriter
 from .exporter import Collected, SourceExporter, SourceParts
@@ -45,8 +45,7 @@ from .tally import Ground, Tally
 
 # What ArcGIS's reader may have left in the folder; it belongs to the chips.
 ARCGIS_CACHE = "esri_normalization_stats.json"
-FOLDERS = ("images", "images2", "labels", "labels2", "blocks", *KINDS)
-KNOWN_NAMES = (*FOLDERS, names.MAP, names.EMD, names.STATS_JSON, names.STATS_TXT, ARCGIS_CACHE, INSPECTION)
+KNOWN_NAMES = (*CHIP_FOLDERS, names.MAP, names.EMD, names.STATS_JSON, names.STATS_TXT, ARCGIS_CACHE, INSPECTION)
 CACHE_BYTES = 64 * 2**20  # of GDAL; the blocks under the chips are held by ourselves
 
 
@@ -223,6 +222,7 @@ class _Export:
         if before is None:
             return self._forget_unsure_blocks(index)
         kept = {name: getattr(before, name) for name in ("source", "crs_wkt", "cell_size", "gsd_m", "stride")}
+        kept |= {"bands": keep_names(before.bands, index.bands), "bands2": keep_names(before.bands2, index.bands2)}
         return self._forget_unsure_blocks(replace(index, **kept, chips=(*before.chips, *fresh)))
 
     def _forget_unsure_blocks(self, index: ChipIndex) -> ChipIndex:

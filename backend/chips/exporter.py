@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from rasterio.crs import CRS
@@ -33,7 +33,7 @@ from .chip import Chip
 from .chip_writer import NAME_DIGITS, ChipWriter
 from .formats.base import MetadataFormat
 from .index import ChipRecord
-from .placement import MaskPolygons, Place, count_groups, feature_places, grid_places
+from .placement import Footprint, MaskPolygons, Place, count_chips, count_groups, feature_places, grid_places
 from .preparation import ChipMaker, CutArrays, Prepared
 from .settings import ExportSettings
 from .source_grid import SourceGrid
@@ -42,7 +42,8 @@ from .window_cache import Arrays, Claim, WindowCache
 
 PANEL_BYTES = 160 * 2**20  # of pixels and labels under one group of places
 IN_FLIGHT_BYTES = 128 * 2**20  # of chips on their way to the disk
-LABEL_BLOCK = (4096, 512)
+LABEL_BLOCK = (1024, 512)
+MOST_PLACES = 200_000_000  # a raster of 2,000,000 pixels a side has 61 million of 256 pixels without overlap
 SMALLEST_BLOCK = 256  # pixels; smaller blocks of a file are read several at once
 ROWS_OF_STRIPED_FILES = 64
 LABEL_BYTES = 6
@@ -194,11 +195,20 @@ class SourceExporter:
             groups, oversized = feature_places(settings, self._vector, grid.width, grid.height, panel)
             self._collected.oversized += oversized
             return groups, max(len(groups), 1)
-        left, top, width, height = (int(part) for part in (window.col_off, window.row_off, window.width, window.height))
-        groups = grid_places(settings, width, height, panel)
-        if left or top:
-            groups = ([replace(place, left=place.left + left, top=place.top + top) for place in group] for group in groups)
-        return groups, count_groups(settings, width, height, panel)
+        columns, rows = count_chips(settings, window)
+        if columns * rows * len(settings.angles) > MOST_PLACES:
+            raise ToolboxError(
+                f"{self._parts.grid.name} has {columns:,} × {rows:,} places for chips, each turned {len(settings.angles)} times, more "
+                f"than {MOST_PLACES:,} in all; choose a larger STRIDE, TILE_SIZE or CELL_SIZE, or an EXTENT."
+            )
+        return grid_places(settings, window, panel, self._may_be_wanted), count_groups(settings, window, panel)
+
+    def _may_be_wanted(self, footprint: Footprint) -> bool:
+        """Whether a label may lie in a rectangle, found without reading any pixel."""
+        if self._vector is None or self._settings.empty_tiles:
+            return True
+        layers = [layer for layer in (self._vector, self._parts.instances) if layer is not None]
+        return any(layer.touch(np.array([footprint])).any() for layer in layers)
 
     def _panel_width(self) -> int:
         """Columns of a panel: what fits into the memory, or all where the file's own blocks are that wide."""

@@ -16,8 +16,12 @@ def chip_starts(length: int, size: int, stride: int) -> list[int]:
         size: Pixels of a chip.
         stride: Distance between starts.
     """
-    beyond = max(length - size, 0)
-    return [number * stride for number in range(-(-beyond // stride) + 1)]
+    return [number * stride for number in range(chip_count(length, size, stride))]
+
+
+def chip_count(length: int, size: int, stride: int) -> int:
+    """Number of chips along one axis; for the arguments see `chip_starts`."""
+    return -(-max(length - size, 0) // stride) + 1
 
 
 def own_spans(starts: list[int], length: int) -> list[int]:

@@ -27,6 +27,7 @@ from .settings import ExportSettings
 from .source_grid import SourceGrid, move_extent, open_grid, open_second
 
 PROGRESS_SECONDS = 0.3
+UNNAMED = "Band "  # begins the name of a band that has none of its own
 SAME_SCALING = 1e-9  # relative; a file may hold a rounded number
 BLOCK_CHIPS = 2  # side of a block of a label raster, in chips
 
@@ -101,7 +102,7 @@ def find_difference(one: UsedBands, other: UsedBands) -> str:
     if one.dtype != other.dtype:
         return f"its values are {other.dtype} instead of {one.dtype}"
     for place, (name, wanted) in enumerate(zip(other.names, one.names, strict=True), start=1):
-        if name != wanted and not name.startswith("Band ") and not wanted.startswith("Band "):
+        if name != wanted and not name.startswith(UNNAMED) and not wanted.startswith(UNNAMED):
             return f"its band {place} is “{name}” instead of “{wanted}”"
     for place, (found, wanted) in enumerate(zip(other.scaling, one.scaling, strict=True), start=1):
         if not all(math.isclose(a, b, rel_tol=SAME_SCALING) for a, b in zip(found, wanted, strict=True)):

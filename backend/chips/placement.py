@@ -8,7 +8,7 @@ pixels fit into the memory. A raster that fits in whole is one panel.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +18,12 @@ from rasterio.windows import Window
 
 from ..labels.vector import VectorLabels, move
 from . import names
-from .grid import chip_starts, own_spans
+from .grid import chip_count, chip_starts, own_spans
 from .settings import LARGEST_TILE, ExportSettings
 
 RESAMPLING_MARGIN = 1  # pixels around a turned chip that its border is interpolated from
+Footprint = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the raster
+
 ON_THE_LINE = 1e-6  # pixels by which a chip may overshoot a mask that runs along the grid
 
 
@@ -62,8 +64,8 @@ class Place:
         return [self.to_grid * corner for corner in ((0, 0), (self.width, 0), (self.width, self.height), (0, self.height))]
 
     @property
-    def footprint(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of `window`."""
+    def footprint(self) -> Footprint:
+        """That of `window`."""
         if self.angle == 0:
             return self.left, self.top, self.left + self.width, self.top + self.height
         window = self.window
@@ -80,34 +82,56 @@ class Place:
         return Window(left, top, right - left, bottom - top)
 
 
-def grid_places(settings: ExportSettings, width: int, height: int, panel_width: int) -> Iterator[list[Place]]:
+def grid_places(
+    settings: ExportSettings, window: Window, panel_width: int, may_hold: Callable[[Footprint], bool]
+) -> Iterator[list[Place]]:
     """Groups of places on the grid: the chips of one row of one panel, each turned by all angles.
 
     Args:
         settings: The request.
-        width: Columns of the raster.
-        height: Rows of the raster.
+        window: The part of the raster that is cut.
         panel_width: Columns that one group may span, if more than a chip.
+        may_hold: Whether a rectangle of the raster may hold anything wanted; groups where it does not are empty. Most of a large
+            grid with few labels is passed over by it, without a thought for each chip.
     """
-    columns = chip_starts(width, settings.tile_size_x, settings.stride_x)
-    rows = chip_starts(height, settings.tile_size_y, settings.stride_y)
-    widths, heights = own_spans(columns, width), own_spans(rows, height)
-    across = _chips_across(settings, panel_width)
+    begin, end = (int(window.col_off), int(window.row_off)), (int(window.width), int(window.height))
+    columns = chip_starts(end[0], settings.tile_size_x, settings.stride_x)
+    rows = chip_starts(end[1], settings.tile_size_y, settings.stride_y)
+    widths, heights = own_spans(columns, end[0]), own_spans(rows, end[1])
+    across, margin = _chips_across(settings, panel_width), _turning_margin(settings)
     for first in range(0, len(columns), across):
         panel = slice(first, first + across)
+        left_edge = begin[0] + columns[panel][0] - margin
+        right_edge = begin[0] + columns[panel][-1] + settings.tile_size_x + margin
+        holds = may_hold((left_edge, begin[1] - margin, right_edge, begin[1] + rows[-1] + settings.tile_size_y + margin))
         for top, own_height in zip(rows, heights, strict=True):
-            group = []
-            for left, own_width in zip(columns[panel], widths[panel], strict=True):
-                place = Place(left, top, settings.tile_size_x, settings.tile_size_y, own=(own_width, own_height))
-                group += turn(place, settings.angles)
+            upper, lower = begin[1] + top - margin, begin[1] + top + settings.tile_size_y + margin
+            group: list[Place] = []
+            if holds and may_hold((left_edge, upper, right_edge, lower)):
+                for left, own_width in zip(columns[panel], widths[panel], strict=True):
+                    own = own_width, own_height
+                    place = Place(begin[0] + left, begin[1] + top, settings.tile_size_x, settings.tile_size_y, own=own)
+                    group += turn(place, settings.angles)
             yield group
 
 
-def count_groups(settings: ExportSettings, width: int, height: int, panel_width: int) -> int:
+def count_groups(settings: ExportSettings, window: Window, panel_width: int) -> int:
     """Number of groups that `grid_places` yields."""
-    columns = chip_starts(width, settings.tile_size_x, settings.stride_x)
-    rows = chip_starts(height, settings.tile_size_y, settings.stride_y)
-    return math.ceil(len(columns) / _chips_across(settings, panel_width)) * len(rows)
+    columns, rows = count_chips(settings, window)
+    return math.ceil(columns / _chips_across(settings, panel_width)) * rows
+
+
+def count_chips(settings: ExportSettings, window: Window) -> tuple[int, int]:
+    """Columns and rows of chips on the grid."""
+    across = chip_count(int(window.width), settings.tile_size_x, settings.stride_x)
+    return across, chip_count(int(window.height), settings.tile_size_y, settings.stride_y)
+
+
+def _turning_margin(settings: ExportSettings) -> int:
+    """Pixels by which turned chips may reach beyond where they lie unturned."""
+    if len(settings.angles) == 1:
+        return 0
+    return math.ceil(math.hypot(settings.tile_size_x, settings.tile_size_y) / 2) + RESAMPLING_MARGIN
 
 
 def _chips_across(settings: ExportSettings, panel_width: int) -> int:

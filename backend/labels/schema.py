@@ -93,8 +93,10 @@ class ClassSchema:
         """The classes with every name once, and a sentence for each that was changed.
 
         A name is what people, and formats with a folder per class, know a class by; the later class of two gets its value behind it.
+        Names that differ in case only stay, but are told, since that is mostly a slip.
         """
         taken: dict[str, int] = {}
+        folded: dict[str, ClassDefinition] = {}
         classes, told = [], []
         for entry in self.classes:
             if entry.name in taken:
@@ -103,6 +105,12 @@ class ClassSchema:
                     f"Classes {taken[entry.name]} and {entry.value} are both named “{entry.name}”; the latter is called “{other}”."
                 )
                 entry = ClassDefinition(entry.value, other, entry.color)
+            alike = folded.setdefault(entry.name.casefold(), entry)
+            if alike is not entry:
+                told.append(
+                    f"Classes {alike.value} “{alike.name}” and {entry.value} “{entry.name}” differ in case only and stay two classes; "
+                    "if one is meant, correct the labels and export again."
+                )
             taken[entry.name] = entry.value
             classes.append(entry)
         return ClassSchema(tuple(classes)), told

@@ -313,3 +313,26 @@ def test_mask_is_not_overwritten(answered, folder):
     layer = make_layer([(square(1, 1, 10),)], [])
     mask = processing.run("native:savefeatures", {"INPUT": layer, "OUTPUT": str(folder / "mask.gpkg")})["OUTPUT"]
     assert "is a file that is read, too" in refusal("accuracypoints", INPUT=raster, MASK=mask, OUTPUT=folder / "mask.gpkg")
+
+
+def test_texts_with_points_and_other_cases_are_the_classes_meant(published, folder):
+    raster, _ = published
+    features = [(point(0, 0, SIDE), "1.0"), (point(1, 0, SIDE), "1"), (point(2, 0, SIDE), "Reed"), (point(3, 0, SIDE), "reed")]
+    layer = make_layer(features, [("GrndTruth", TEXT)], kind="Point")
+    outputs = run("assessaccuracy", INPUT=raster, REFERENCE=layer, AREA_WEIGHTED=False, OUTPUT=folder / "table.gpkg")
+    assert outputs["OVERALL_ACCURACY"] == pytest.approx(0.5)
+    assert {row["ClassName"] for row in table(outputs["OUTPUT"]).values()} == {"1", "2", "3", "4", "Reed", None}
+
+
+def test_several_names_of_a_value_and_polygons_off_the_map_are_said(published, folder):
+    raster, _ = published
+    far = QgsGeometry(point(0, 0, SIDE))
+    far.translate(1e7, 0)
+    near = [(point(column, 0, SIDE).buffer(2 * SIDE, 4), 1, name) for column, name in ((3, "Wald"), (9, "Forest"))]
+    layer = make_layer([*near, (far.buffer(SIDE, 4), 1, "Wald")], [("Classvalue", INT), ("Classname", TEXT)])
+    log = Log()
+    run("assessaccuracy", log, INPUT=raster, REFERENCE=layer, OUTPUT=folder / "table.gpkg")
+    told = "\n".join(log.warnings)
+    assert "The value 1 has several names in the reference: “Wald” is taken, not “Forest”" in told
+    assert "1 features of the reference lie off the map" in told
+    assert "Polygons are no random sample" in told

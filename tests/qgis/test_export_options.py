@@ -19,6 +19,7 @@ from qgis.PyQt.QtGui import QColor
 from qgis_helpers import (
     LEFT,
     PIXEL,
+    QUICK_TRAINING,
     SMALL_CHIPS,
     TOP,
     Log,
@@ -158,6 +159,37 @@ def test_further_rasters_are_cut_with_the_same_labels(scene, folder, as_folder):
     assert any("2 labels meet the 2 rasters" in line for line in log.infos)
 
 
+def test_folder_of_further_rasters_may_hold_the_others_of_the_request(folder):
+    place = folder / "all in one"
+    scene = write_raster(place / "a.tif", scene_array())
+    write_raster(place / "b.tif", scene_array(), transform=(LEFT + 960, PIXEL, 0, TOP, 0, -PIXEL))
+    labels = np.zeros((1, 96, 192), np.uint8)
+    labels[0, :16, :16] = labels[0, :16, 100:116] = 3
+    raster = write_raster(place / "classes.tif", labels)
+    chips, index = export(scene, folder, LABEL_RASTER=raster, MORE_INPUTS=str(place))
+    assert [source["source"].rpartition("/")[2] for source in index["sources"]] == ["a.tif", "b.tif"]
+    assert label_pixels(chips) == {3: 2 * SQUARE_PIXELS}
+
+
+def test_a_class_with_several_names_is_told(scene, folder):
+    fields = [("Classvalue", INT), ("Classname", TEXT)]
+    layer = make_layer([(square(0, 0), 1, "Wald"), (square(40, 0), 1, "Forest"), (square(40, 40), 1, "Forest")], fields)
+    log = Log()
+    chips, _ = export(scene, folder, log, LABELS=layer)
+    assert definition(chips)["Classes"][0]["Name"] == "Wald"
+    assert any("class 1" in text and "“Wald”, not “Forest”" in text for text in log.warnings)
+
+
+@pytest.mark.parametrize("form", ["rcnn_masks", "panoptic"])
+def test_own_exports_with_masks_by_class_are_trained_on(scene, folder, form):
+    labels = make_labels()
+    things = {"INSTANCES": labels, "INSTANCE_FIELD": "Classvalue"} if form == "panoptic" else {}
+    chips, _ = export(scene, folder, LABELS=labels, METADATA_FORMAT=form, **things)
+    outputs = run("trainmodel", INPUT=chips, OUTPUT=folder / "model", **QUICK_TRAINING)
+    mapped = run("classifypixels", INPUT=scene, MODEL=outputs["MODEL"], OUTPUT=folder / "map.tif", DEVICE="cpu")
+    assert set(np.unique(read_array(mapped["OUTPUT"]))) <= {1, 4}
+
+
 def test_raster_in_another_crs_is_labelled_in_the_same_place(scene, folder):
     other = folder / "degrees.tif"
     gdal.Warp(str(other), str(scene), dstSRS="EPSG:4326")
@@ -269,7 +301,7 @@ def test_attribute_table_of_arcgis_gives_names(scene, folder):
         ({"METADATA_FORMAT": "cyclegan"}, "cyclegan takes no labels"),
         ({"BLACKEN": True}, "BLACKEN works with labeled_tiles and imagenet only"),
         ({"REFERENCE_SYSTEM": "pixel_space", "CELL_SIZE": 5}, "CELL_SIZE cannot be combined"),
-        ({"MORE_INPUTS": "/nowhere.tif"}, "MORE_INPUTS is not a raster that QGIS can read"),
+        ({"MORE_INPUTS": "/nowhere.tif"}, "MORE_INPUTS: /nowhere.tif is not a raster that QGIS can read"),
         ({"ROTATION_ANGLE": 0.2}, "ROTATION_ANGLE is 0.2"),
     ],
 )

@@ -101,7 +101,7 @@ def desk(classified, points):
 def test_keys_set_the_true_class_go_on_and_every_answer_is_in_the_file(desk):
     desk.start()
     first = desk.review.session.current
-    desk.press(KEY.Key_2)
+    desk.press(KEY.Key_4)
     assert desk.rows()[first]["GrndTruth"] == 4
     assert desk.rows()[first]["Truth_Anna"] == 4
     assert desk.rows()[first]["Status"] == "answered"
@@ -116,7 +116,7 @@ def test_keys_set_the_true_class_go_on_and_every_answer_is_in_the_file(desk):
 def test_buttons_show_key_and_name_of_each_class_and_work_by_mouse(desk):
     desk.start()
     buttons = desk.dock.class_buttons()
-    assert [button.text() for button in buttons] == ["1   Water", "2   Forest", "3   Field"]
+    assert [button.text() for button in buttons] == ["1   Water", "4   Forest", "7   Field"]
     first = desk.review.session.current
     QTest.mouseClick(buttons[2], Qt.MouseButton.LeftButton)
     assert desk.rows()[first]["GrndTruth"] == 7
@@ -151,7 +151,7 @@ def test_canvas_is_centred_on_the_point_at_the_chosen_scale(desk):
         assert desk.canvas.center().x() == pytest.approx(place.x())
         assert desk.canvas.center().y() == pytest.approx(place.y())
         assert desk.canvas.scale() == pytest.approx(2000, rel=0.01)
-        desk.press(KEY.Key_3)
+        desk.press(KEY.Key_7)
 
 
 def test_skipped_points_come_last_and_back_corrects_an_answer(desk):
@@ -165,12 +165,12 @@ def test_skipped_points_come_last_and_back_corrects_an_answer(desk):
         desk.press(KEY.Key_1)
     assert skipped not in answered
     assert desk.review.session.current == skipped
-    desk.press(KEY.Key_3)
+    desk.press(KEY.Key_7)
     assert desk.rows()[skipped]["GrndTruth"] == 7
     assert desk.review.session.done == 6
     desk.press(KEY.Key_B)
     corrected = desk.review.session.current
-    desk.press(KEY.Key_2)
+    desk.press(KEY.Key_4)
     assert desk.rows()[corrected]["GrndTruth"] == 4
 
 
@@ -210,7 +210,7 @@ def test_letters_typed_into_a_comment_are_no_answers(desk):
     assert desk.review.session.current == first
     assert desk.rows()[first]["Comment"] == "21 trees, boss"
     assert desk.rows()[first]["GrndTruth"] == -1
-    desk.press(KEY.Key_2, QApplication.focusWidget())
+    desk.press(KEY.Key_4, QApplication.focusWidget())
     assert desk.rows()[first]["Comment"] == "21 trees, boss"
     assert desk.rows()[first]["GrndTruth"] == 4
 
@@ -232,14 +232,14 @@ def test_progress_is_kept_for_the_next_time(classified, points, desk):
 
 def test_reviewers_do_not_see_each_other_and_disputes_are_decided(desk):
     desk.start("Anna")
-    for key in (1, 1, 1, 2, 2, 2):
+    for key in (1, 1, 1, 4, 4, 4):
         desk.press(getattr(KEY, f"Key_{key}"))
     QTest.mouseClick(desk.dock.start, Qt.MouseButton.LeftButton)
     desk.start("Ben")
     assert desk.dock.progress.value() == 0
     assert desk.dock.result.text() == ""
     assert not any(button.isChecked() for button in desk.dock.class_buttons())
-    for key in (1, 1, 2, 2, 2, 2):
+    for key in (1, 1, 4, 4, 4, 4):
         desk.press(getattr(KEY, f"Key_{key}"))
     # 5 of 6 alike; by chance 1/2 · 2/6 + 1/2 · 4/6 = 1/2
     assert "Agrees with Anna at 83 % of 6 points (kappa 0.67)" in desk.dock.agreement.text()
@@ -249,7 +249,7 @@ def test_reviewers_do_not_see_each_other_and_disputes_are_decided(desk):
     QTest.mouseClick(desk.dock.start, Qt.MouseButton.LeftButton)
     desk.start("Chief", deciding=True)
     assert desk.review.session.current == disputed
-    desk.press(KEY.Key_3)
+    desk.press(KEY.Key_7)
     row = desk.rows()[disputed]
     assert (row["GrndTruth"], row["Status"], row["Truth_Anna"], row["Truth_Ben"]) == (7, "decided", 1, 4)
 
@@ -257,7 +257,7 @@ def test_reviewers_do_not_see_each_other_and_disputes_are_decided(desk):
 def test_answers_are_what_the_assessment_reads(classified, desk, folder):
     desk.start()
     values = read_array(classified)
-    keys = {1: KEY.Key_1, 4: KEY.Key_2, 7: KEY.Key_3}
+    keys = {1: KEY.Key_1, 4: KEY.Key_4, 7: KEY.Key_7}
     for number in range(5):
         place = desk.review.session.geometry().asPoint()
         column, row = int((place.x() - 600_000) // 10), int((4_000_000 - place.y()) // 10)
@@ -283,7 +283,7 @@ def test_points_of_another_origin_in_another_crs_and_chips_can_be_reviewed(class
     box = QgsRectangle(600_000, 3_999_900, 600_080, 3_999_980)
     assert desk.canvas.extent().contains(box)
     assert desk.canvas.extent().height() < 400
-    desk.press(KEY.Key_2)
+    desk.press(KEY.Key_4)
     assert desk.rows()[1]["GrndTruth"] == 4
     desk.close()
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """CycleGAN: two kinds of images that need not show the same place, in the folders A (INPUT) and B (INPUT2).
 
-Each is a complete export of its own; the metadata of A also lie beside both, by which the folder is recognised.
+Each is a complete export of its own. Further metadata lie beside both, by which the folder as a whole is recognised: they list the
+chips of both kinds, and hold the band figures of both as those of a first and a second image.
 """
 
 from __future__ import annotations

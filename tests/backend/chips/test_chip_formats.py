@@ -4,9 +4,12 @@
 import numpy as np
 import pytest
 import rasterio
+from deep_learning_toolbox.backend.chips.export import export_chips
+from deep_learning_toolbox.backend.chips.folder import ChipFolder
+from deep_learning_toolbox.backend.chips.settings import ExportSettings
 from deep_learning_toolbox.backend.errors import ToolboxError
 
-from ..rasters import pixel_box
+from ..rasters import classes, drive, pixel_box, write_labels, write_raster
 from .test_export import CHIPS, image, run
 
 LOSSLESS = ("tiff", "png", "mrf")
@@ -89,3 +92,16 @@ def test_three_chosen_bands_of_many_become_a_picture(tmp_path):
     folder, _ = run(tmp_path, values, chip_format="png", bands=[5, 3, 1])
     assert np.array_equal(folder.load(folder.chips[0]).image, values[[4, 2, 0], :16, :16].astype(np.float32))
     assert CHIPS["tile_size_x"] == 16
+
+
+@pytest.mark.parametrize("chip_format", ["tiff", "mrf", "png", "jpeg"])
+def test_scale_and_offset_stay_with_the_chips_in_every_format(tmp_path, chip_format):
+    path = write_raster(tmp_path / "image.tif", np.full((1, 16, 16), 100, np.uint8))
+    with rasterio.open(path, "r+") as raster:
+        raster.scales, raster.offsets = [0.01], [-0.2]
+    labels = write_labels(tmp_path / "labels.gpkg", [(pixel_box(2, 2, 8, 8), 1)])
+    options = {"labels": labels, "classes": classes(1), "chip_format": chip_format, **CHIPS}
+    drive(export_chips(ExportSettings(path, str(tmp_path / "chips"), **options), "test"))
+    folder = ChipFolder.open(tmp_path / "chips")
+    assert folder.load(folder.chips[0]).image.mean() == pytest.approx(0.8)
+    assert folder.bands[0].mean == pytest.approx(0.8)

@@ -86,6 +86,28 @@ def test_folder_without_our_index_is_never_written_to(tmp_path, files, message, 
     assert snapshot(tmp_path / "chips") == before
 
 
+@pytest.mark.parametrize("name", ["images/holiday.jpg", "labels/mine.shp", "images/0001.tif", "blocks/notes/000000000000"])
+def test_files_of_others_among_the_chips_keep_an_export_from_being_replaced(tmp_path, name):
+    run(tmp_path)
+    (tmp_path / "chips" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "chips" / name).write_text("not ours")
+    before = snapshot(tmp_path / "chips")
+    with pytest.raises(ToolboxError, match=name):
+        run(tmp_path)
+    assert snapshot(tmp_path / "chips") == before
+    run(tmp_path, append=True)
+    assert (tmp_path / "chips" / name).read_text() == "not ours"
+
+
+def test_what_programs_leave_beside_chips_goes_with_them(tmp_path):
+    run(tmp_path)
+    stem = next((tmp_path / "chips" / "images").glob("*.tif"))
+    for ending in (".aux.xml", ".ovr"):
+        stem.with_name(stem.name + ending).write_text("of QGIS")
+    run(tmp_path)
+    assert not list((tmp_path / "chips" / "images").glob("*.ovr"))
+
+
 def test_older_export_that_lost_its_index_is_not_wiped_by_an_addition(tmp_path):
     run(tmp_path)
     (tmp_path / "chips" / "toolbox_index.json").unlink()

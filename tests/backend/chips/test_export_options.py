@@ -251,7 +251,14 @@ def test_adding_to_nothing_makes_a_new_export(tmp_path):
         ({"chip_format": "mrf"}, "CHIP_FORMAT is mrf, there tiff"),
         ({"bands": [1]}, "it has 1 bands instead of 2"),
         ({"classes": [{"value": 1, "name": "Water"}, {"value": 2, "name": "class 2"}]}, "Class 1 is “Water” here and “class 1” in"),
-        ({"classes": [{"value": 1, "name": "class 1"}, {"value": 9, "name": "class 2"}]}, "“class 2” is class 9 here and class 2 in"),
+        (
+            {"classes": [{"value": 1, "name": "class 1"}, {"value": 9, "name": "class 2"}]},
+            "“class 2” is class 9 here, and “class 2” class 2 in",
+        ),
+        (
+            {"classes": [{"value": 1, "name": "class 1"}, {"value": 9, "name": "Class 2"}]},
+            "“Class 2” is class 9 here, and “class 2” class 2 in",
+        ),
     ],
 )
 def test_adding_what_does_not_fit_is_refused_with_the_difference(tmp_path, settings, message):
@@ -301,6 +308,31 @@ def test_two_classes_of_one_name_are_told_apart_with_a_warning(tmp_path):
     folder, events = run(tmp_path, classes=entries)
     assert [entry.name for entry in folder.classes.classes] == ["Forest", "Forest (2)"]
     assert events["warning"][0]["message"] == "Classes 1 and 2 are both named “Forest”; the latter is called “Forest (2)”."
+
+
+def test_classes_whose_names_differ_in_case_only_are_told(tmp_path):
+    entries = [{"value": 1, "name": "Forest"}, {"value": 2, "name": "forest"}]
+    folder, events = run(tmp_path, classes=entries)
+    assert [entry.name for entry in folder.classes.classes] == ["Forest", "forest"]
+    assert "1 “Forest” and 2 “forest” differ in case only" in events["warning"][0]["message"]
+
+
+def test_adding_a_raster_without_band_names_keeps_those_of_the_export(tmp_path):
+    run(tmp_path, raster={"names": ["red", "nir"]})
+    beside = NORTH_UP * Affine.translation(100, 0)
+    source = write_raster(tmp_path / "other.tif", image(32, 32), transform=beside)
+    folder, _ = export(tmp_path, source, [(pixel_box(102, 2, 108, 8), 1)], append=True)
+    assert [band.name for band in folder.bands] == ["red", "nir"]
+    emd = json.loads((tmp_path / "chips" / "esri_model_definition.emd").read_text())
+    assert emd["InputRastersProps"]["BandNames"] == ["red", "nir"]
+
+
+def test_adding_a_raster_with_band_names_names_the_bands_that_had_none(tmp_path):
+    run(tmp_path)
+    beside = NORTH_UP * Affine.translation(100, 0)
+    source = write_raster(tmp_path / "other.tif", image(32, 32), transform=beside, names=["red", "nir"])
+    folder, _ = export(tmp_path, source, [(pixel_box(102, 2, 108, 8), 1)], append=True)
+    assert [band.name for band in folder.bands] == ["red", "nir"]
 
 
 def test_geometries_beyond_repair_are_named_and_left_out(tmp_path):

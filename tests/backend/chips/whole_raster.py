@@ -25,6 +25,7 @@ class Request(NamedTuple):
     empty_tiles: bool = False
     min_overlap: float = 0.0
     min_labeled: float = 0.0
+    classes: np.ndarray | None = None  # (rows, columns) of a class raster, instead of polygons
 
 
 class PlainChip(NamedTuple):
@@ -41,7 +42,7 @@ class PlainChip(NamedTuple):
 
 def export(request):
     """All chips in the order of their names."""
-    feature = burn(request)
+    feature = burn(request) if request.classes is None else request.classes.astype(int)
     left, top, right, bottom = request.extent or (0, 0, *feature.shape[::-1])
     usable = np.zeros_like(request.valid)
     usable[top:bottom, left:right] = request.valid[top:bottom, left:right]
@@ -93,7 +94,7 @@ def cut(request, usable, feature, left, top, angle):
         inside = polygon.intersection(outline).area / polygon.area
         if inside < request.min_overlap:
             numbers[numbers == number] = 0
-    values = np.array([0, *(value for _, value in request.polygons)])[numbers]
+    values = numbers if request.classes is not None else np.array([0, *(value for _, value in request.polygons)])[numbers]
     labelled = np.count_nonzero(values)
     if not (labelled or (request.empty_tiles and valid.any())) or labelled < request.min_labeled * values.size:
         return None
