@@ -98,10 +98,14 @@ class ToolboxActions:
         if self._labels is None:
             from .labelling.dock import LabelDock
             from .labelling.labelling import Labelling
+            from .labelling.tools import make_tools
+            from .labelling.tools.transform import MoveRotateTool
 
-            canvas = self._iface.mapCanvas()
+            canvas, bar, project = self._iface.mapCanvas(), self._iface.messageBar(), QgsProject.instance()
             self._labels = LabelDock(self._iface.mainWindow())
-            self._labelling = Labelling(self._labels, canvas, self._iface.messageBar(), QgsProject.instance(), self, {})
+            self._labelling = Labelling(
+                self._labels, canvas, bar, project, self, make_tools(canvas), MoveRotateTool(canvas)
+            )
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._labels)
             self._iface.mainWindow().restoreDockWidget(self._labels)  # made after QGIS has restored the places of its docks
             self._labelling.suggest()

@@ -28,7 +28,7 @@ class ClickTool(QgsMapTool):
 class LabelDesk:
     """Window, canvas and dock around QGIS's project; `asked` lists the tools that the dock opened."""
 
-    def __init__(self, scene, tools=None):
+    def __init__(self, scene, tools=None, mover=None):
         from deep_learning_toolbox.ui.labelling.dock import LabelDock
         from deep_learning_toolbox.ui.labelling.labelling import Labelling
 
@@ -49,7 +49,8 @@ class LabelDesk:
         self.dock = LabelDock(self.window)
         self.window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.tools = tools(self.canvas) if tools else {"rectangle": ClickTool(self.canvas), "brush": ClickTool(self.canvas)}
-        self.labelling = Labelling(self.dock, self.canvas, self.messages, self.project, self, self.tools)
+        mover = mover(self.canvas) if mover else None
+        self.labelling = Labelling(self.dock, self.canvas, self.messages, self.project, self, self.tools, mover)
         self.labelling.suggest()
         self.window.show()
         self.window.activateWindow()
