@@ -211,3 +211,20 @@ def test_undone_value_of_a_class_is_shown_again(desk, labels):
     desk.dock.undo.click()
     desk.process()
     assert {row.text(1): row.text(3) for row in desk.dock.schema._items()} == {"9": "0", "2": "0", "1": "2"}
+
+
+def test_labels_stay_readable_after_the_classes_were_written_into_a_file_that_is_not_edited(desk, folder):
+    from deep_learning_toolbox.algorithms.label_layer import LabelLayerFile
+    from deep_learning_toolbox.backend.labels.schema import ClassDefinition
+    from qgis.core import QgsCoordinateTransformContext
+
+    entry = ClassDefinition(1, "Water", (0, 0, 255))
+    with LabelLayerFile(str(folder / "three.gpkg"), desk.image.crs(), QgsCoordinateTransformContext(), "test") as file:
+        for column in (0, 20, 40):
+            file.add(box(column, 0), entry)
+        file.publish([entry])
+    desk.labelling.files.open(str(folder / "three.gpkg"))
+    desk.dock.schema.add.click()
+    desk.labelling._store_style()
+    assert len(list(desk.layer.getFeatures())) == 3
+    assert desk.editor.labels_of(1) != []

@@ -83,6 +83,9 @@ def store_style(layer: QgsVectorLayer) -> None:
     for identity, taken in known:
         if taken in STYLE_NAMES:
             layer.deleteStyleFromDatabase(identity)
+    if not layer.isEditable():
+        # The last connection that writes takes SQLite's side files along, without which open connections that read find no features.
+        layer.dataProvider().reloadData()
 
 
 def _styled_classes(layer: QgsVectorLayer) -> list[ClassDefinition]:
