@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSplitter,
     QTabWidget,
     QToolBar,
@@ -53,6 +54,8 @@ class LabelDock(QgsDockWidget):
         self.hint.setWordWrap(True)
         self.only_unlabelled = QCheckBox(tr("Only unlabelled"))
         self.only_unlabelled.setToolTip(tr("Covers what is labelled already, so that the eye finds what is left."))
+        self.preview = QPushButton()
+        self.preview.setToolTip(tr("Learns from the labels so far, within seconds, and shows the classes of what is in view."))
         self.tabs = QTabWidget()
         self.tabs.addTab(self.objects, tr("Labelled objects"))
         self.tabs.addTab(self.export, tr("Export"))
@@ -73,13 +76,18 @@ class LabelDock(QgsDockWidget):
         self.body.addWidget(self.notice)
         self.body.addWidget(self._build_tools())
         self.body.addWidget(self._build_segments())
-        self.body.addWidget(self.only_unlabelled)
+        self.guidance = QWidget()
+        guidance = QHBoxLayout(self.guidance)
+        guidance.setContentsMargins(0, 0, 0, 0)
+        guidance.addWidget(self.only_unlabelled, 1)
+        guidance.addWidget(self.preview)
+        self.body.addWidget(self.guidance)
         self.body.addWidget(splitter, 1)
         self.setWidget(body)
 
     def add_section(self, widget: QWidget, before: QWidget | None = None) -> None:
         """Puts a widget below the tools, or before another one."""
-        place = self.body.indexOf(before if before is not None else self.only_unlabelled)
+        place = self.body.indexOf(before if before is not None else self.guidance)
         self.body.insertWidget(place, widget)
 
     def show_unsaved(self, unsaved: bool, may_undo: bool, may_redo: bool) -> None:

@@ -23,6 +23,7 @@ from .guidance import cover_labelled, find_scarce
 from .label_index import LabelIndex
 from .layer_files import LayerFiles
 from .offers import Desk, Offers
+from .preview import Preview
 from .schema_edits import SchemaEdits
 from .schema_source import apply_schema, classes_of_vector, schema_of_layer, store_style
 from .store import LabelStore, is_label_layer
@@ -73,6 +74,7 @@ class Labelling(QObject):
         self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
         self.switch = ToolSwitch(dock, canvas, self.editor, tools, mover)
         self.files = LayerFiles(dock, project)
+        self.preview = Preview(dock.preview, canvas, project)
         self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
         self._show_schema()
@@ -103,6 +105,7 @@ class Labelling(QObject):
         self.pause()
         self._leave_layer()
         self.switch.remove()
+        self.preview.remove()
         for store in self._stores.values():
             store.close()
         self._stores.clear()
@@ -180,6 +183,16 @@ class Labelling(QObject):
         if self.editor.layer is not None and fids:
             self._canvas.zoomToFeatureIds(self.editor.layer, fids)
 
+    def toggle_preview(self) -> None:
+        """Shows at once what the labels so far teach, or stops that."""
+        image, layer = self._dock.imagery.currentLayer(), self.editor.layer
+        if self.preview.is_running:
+            self.preview.stop()
+        elif image is None or layer is None:
+            self._warn(tr("Choose an image and a label layer first."))
+        else:
+            self.preview.start(image, layer, self.editor.store.fields)
+
     def export(self) -> None:
         """Opens the export tool, filled in."""
         image, layer = self._dock.imagery.currentLayer(), self.editor.layer
@@ -213,6 +226,8 @@ class Labelling(QObject):
             (edit.refused, self.offers.refuse),
             (edit.told, self._tell),
             (self.offers.failed, self._warn),
+            (self.preview.failed, self._warn),
+            (dock.preview.clicked, lambda _checked: self.toggle_preview()),
         ):
             signal.connect(slot)
         self._project.layersWillBeRemoved.connect(self._forget_removed)
