@@ -146,7 +146,7 @@ class ObjectsFilter(QSortFilterProxyModel):
 
 def format_area(area: float) -> str:
     """An area in a unit that fits it."""
-    if area >= 1e6:
+    if area >= 1e8:
         return f"{area / 1e6:,.2f} km²"
     if area >= 1e4:
         return f"{area / 1e4:,.2f} ha"
