@@ -76,9 +76,7 @@ class SegmentTool(LabelTool):
         if sip.isdeleted(self._layer):
             self.cancel()
             return
-        to_canvas = QgsCoordinateTransform(
-            self._layer.crs(), self.canvas().mapSettings().destinationCrs(), QgsProject.instance()
-        )
+        to_canvas = QgsCoordinateTransform(self._layer.crs(), self.canvas().mapSettings().destinationCrs(), QgsProject.instance())
         try:
             point = to_canvas.transform(self.toMapCoordinates(event.pos()), Qgis.TransformDirection.Reverse)
         except QgsCsException:

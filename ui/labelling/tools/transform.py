@@ -92,9 +92,7 @@ class MoveRotateTool(LabelTool):
         """Takes the label at a point; False when there is none."""
         if self._layer is None or sip.isdeleted(self._layer):
             return False
-        to_canvas = QgsCoordinateTransform(
-            self._layer.crs(), self.canvas().mapSettings().destinationCrs(), QgsProject.instance()
-        )
+        to_canvas = QgsCoordinateTransform(self._layer.crs(), self.canvas().mapSettings().destinationCrs(), QgsProject.instance())
         try:
             place = to_canvas.transform(point, Qgis.TransformDirection.Reverse)
         except QgsCsException:
