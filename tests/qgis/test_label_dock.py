@@ -311,3 +311,17 @@ def test_shapes_of_qgis_own_tools_take_the_current_class_and_image(desk, labels)
     desk.labelling.save()
     again = QgsVectorLayer(labels.source(), "again", "ogr")
     assert not again.defaultValueDefinition(again.fields().lookupField("Classname")).isValid()
+
+
+def test_outlines_and_opacity_of_the_view_tab_outlast_a_new_class(desk, labels):
+    controls = desk.labelling.image_controls
+    controls.outline.setChecked(True)
+    controls.opacity.setValue(40)
+    desk.add_class("Field")
+    assert controls.outline.isChecked()
+    assert labels.opacity() == pytest.approx(0.4)
+    controls.outline.setChecked(False)
+    desk.dock.schema.down.click()
+    assert not controls.outline.isChecked()
+    desk.project.removeMapLayer(labels.id())
+    assert not controls.outline.isEnabled()

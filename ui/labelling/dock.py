@@ -90,6 +90,14 @@ class LabelDock(QgsDockWidget):
         place = self.body.indexOf(before if before is not None else self.guidance)
         self.body.insertWidget(place, widget)
 
+    def add_tab(self, widget: QWidget, title: str) -> None:
+        """Adds a tab below the classes; what it shows stays at its top."""
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.addWidget(widget)
+        layout.addStretch(1)
+        self.tabs.addTab(page, title)
+
     def show_unsaved(self, unsaved: bool, may_undo: bool, may_redo: bool) -> None:
         """Which buttons have something to do."""
         self.save.setEnabled(unsaved)

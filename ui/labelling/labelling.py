@@ -20,6 +20,7 @@ from .class_keys import ClassKeys
 from .dock import LabelDock
 from .editor import LabelEditor
 from .guidance import cover_labelled, find_scarce
+from .image_controls import ImageControls
 from .label_index import LabelIndex
 from .layer_files import LayerFiles
 from .offers import Desk, Offers
@@ -74,6 +75,8 @@ class Labelling(QObject):
         self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
         self.switch = ToolSwitch(dock, canvas, self.editor, tools, mover)
         self.files = LayerFiles(dock, project)
+        self.image_controls = ImageControls(canvas, project)
+        dock.add_tab(self.image_controls, tr("View"))
         self.preview = Preview(dock.preview, canvas, project)
         self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
@@ -146,6 +149,7 @@ class Labelling(QObject):
         self._follow(store, layer)
         self._show_schema()
         self.switch.show_layer()
+        self.image_controls.set_labels(layer)
         self._dock.objects.model.show_index(self.index)
         self._show_sums()
         self._show_unsaved()
@@ -227,6 +231,7 @@ class Labelling(QObject):
             (edit.told, self._tell),
             (self.offers.failed, self._warn),
             (self.preview.failed, self._warn),
+            (self.image_controls.failed, self._warn),
             (dock.preview.clicked, lambda _checked: self.toggle_preview()),
         ):
             signal.connect(slot)
@@ -266,6 +271,7 @@ class Labelling(QObject):
         self._links = []
         self.editor.store = None
         self.switch.show_layer()
+        self.image_controls.set_labels(None)
         self._dock.notice.clear()
         self._show_sums()
         self._show_unsaved()
@@ -300,6 +306,7 @@ class Labelling(QObject):
     def _take_imagery(self, layer: QgsMapLayer | None) -> None:
         self.editor.imagery = layer.name() if layer is not None else ""
         self._dock.objects.show_imagery(self.editor.imagery)
+        self.image_controls.set_image(layer)
         self._show_class()
         self._show_sums()
 

@@ -11,6 +11,7 @@ from ...algorithms.label_schema import SCHEMA_PROPERTY, LabelSchema
 from ...algorithms.raster_legend import read_legend
 from ...backend.errors import ToolboxError
 from ...backend.labels.schema import LARGEST_VALUE, ClassDefinition, ClassSchema
+from .image_view import is_outlined, set_outlined
 
 STYLE_NAMES = ("labels", "labels (new)", "labels (newer)")  # one is free whenever a style is written
 
@@ -66,7 +67,10 @@ def _text_codes(classes: LabelClasses) -> dict[str, int]:
 def apply_schema(layer: QgsVectorLayer, schema: LabelSchema) -> None:
     """Shows the layer by these classes and lets its style carry the schema."""
     layer.setCustomProperty(SCHEMA_PROPERTY, schema.to_json())
+    outlined = is_outlined(layer)
     layer.setRenderer(label_renderer(schema.definitions()))
+    if outlined:
+        set_outlined(layer, True)
     layer.emitStyleChanged()
     layer.triggerRepaint()
 
