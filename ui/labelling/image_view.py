@@ -27,7 +27,8 @@ from ...backend.imagery.sensors import AUTO, match_letters
 from .texts import tr
 
 SAMPLE = 250_000  # pixels that a stretch looks at, as QGIS's own does
-FILL, STROKE = QgsSymbolLayer.Property.PropertyFillStyle, QgsSymbolLayer.Property.PropertyStrokeColor
+# QGIS 3.38 renamed the members within Property; these names are the ones that old and new versions share.
+FILL, STROKE = QgsSymbolLayer.PropertyFillStyle, QgsSymbolLayer.PropertyStrokeColor
 
 
 class Composite(NamedTuple):
