@@ -314,7 +314,7 @@ def test_shapes_of_qgis_own_tools_take_the_current_class_and_image(desk, labels)
 
 
 def test_outlines_and_opacity_of_the_view_tab_outlast_a_new_class(desk, labels):
-    controls = desk.labelling.image_controls
+    controls = desk.labelling.sections.image_controls
     controls.outline.setChecked(True)
     controls.opacity.setValue(40)
     desk.add_class("Field")
@@ -325,3 +325,19 @@ def test_outlines_and_opacity_of_the_view_tab_outlast_a_new_class(desk, labels):
     assert not controls.outline.isChecked()
     desk.project.removeMapLayer(labels.id())
     assert not controls.outline.isEnabled()
+
+
+def test_tiles_belong_to_the_label_layer_and_go_on_where_they_were_left(desk, labels, folder):
+    bar, tiles = desk.labelling.sections.tile_bar, desk.labelling.sections.tiles
+    bar.start.click()
+    total = len(tiles.grid.tiles)
+    bar.finish.click()
+    desk.press(KEY.Key_D)
+    assert (bar.progress.value(), bar.progress.maximum()) == (2, total)
+    desk.new(folder / "other.gpkg", "Field")
+    assert tiles.grid is None
+    desk.dock.layer.setLayer(labels)
+    assert (bar.progress.value(), bar.progress.maximum()) == (2, total)
+    desk.project.removeMapLayer(labels.id())
+    assert tiles.grid is None
+    assert not bar.isEnabled()

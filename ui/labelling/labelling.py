@@ -20,13 +20,13 @@ from .class_keys import ClassKeys
 from .dock import LabelDock
 from .editor import LabelEditor
 from .guidance import cover_labelled, find_scarce
-from .image_controls import ImageControls
 from .label_index import LabelIndex
 from .layer_files import LayerFiles
 from .offers import Desk, Offers
 from .preview import Preview
 from .schema_edits import SchemaEdits
 from .schema_source import apply_schema, classes_of_vector, schema_of_layer, store_style
+from .sections import Sections
 from .store import LabelStore, is_label_layer
 from .texts import tr
 from .tool_switch import ToolSwitch
@@ -75,8 +75,7 @@ class Labelling(QObject):
         self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
         self.switch = ToolSwitch(dock, canvas, self.editor, tools, mover)
         self.files = LayerFiles(dock, project)
-        self.image_controls = ImageControls(canvas, project)
-        dock.add_tab(self.image_controls, tr("View"))
+        self.sections = Sections(dock, canvas, project)
         self.preview = Preview(dock.preview, canvas, project)
         self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
@@ -109,6 +108,7 @@ class Labelling(QObject):
         self._leave_layer()
         self.switch.remove()
         self.preview.remove()
+        self.sections.remove()
         for store in self._stores.values():
             store.close()
         self._stores.clear()
@@ -149,7 +149,7 @@ class Labelling(QObject):
         self._follow(store, layer)
         self._show_schema()
         self.switch.show_layer()
-        self.image_controls.set_labels(layer)
+        self.sections.show_layer(layer)
         self._dock.objects.model.show_index(self.index)
         self._show_sums()
         self._show_unsaved()
@@ -231,7 +231,7 @@ class Labelling(QObject):
             (edit.told, self._tell),
             (self.offers.failed, self._warn),
             (self.preview.failed, self._warn),
-            (self.image_controls.failed, self._warn),
+            (self.sections.failed, self._warn),
             (dock.preview.clicked, lambda _checked: self.toggle_preview()),
         ):
             signal.connect(slot)
@@ -271,7 +271,7 @@ class Labelling(QObject):
         self._links = []
         self.editor.store = None
         self.switch.show_layer()
-        self.image_controls.set_labels(None)
+        self.sections.show_layer(None)
         self._dock.notice.clear()
         self._show_sums()
         self._show_unsaved()
@@ -306,7 +306,7 @@ class Labelling(QObject):
     def _take_imagery(self, layer: QgsMapLayer | None) -> None:
         self.editor.imagery = layer.name() if layer is not None else ""
         self._dock.objects.show_imagery(self.editor.imagery)
-        self.image_controls.set_image(layer)
+        self.sections.show_image(layer)
         self._show_class()
         self._show_sums()
 
