@@ -6,6 +6,7 @@ from __future__ import annotations
 from qgis.core import QgsMapLayer, QgsProject, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from .dock import LabelDock
 from .image_controls import ImageControls
@@ -29,7 +30,12 @@ class Sections(QObject):
         self.tiles = TileMode(canvas, project, self)
         self.tile_bar = TileBar(canvas, self.tiles)
         dock.add_tab(self.image_controls, tr("View"))
-        dock.add_section(self.tile_bar)
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(QLabel(tr("Tiles")))
+        layout.addWidget(self.tile_bar, 1)
+        dock.add_section(row)
         self.image_controls.failed.connect(self.failed)
         self.tiles.failed.connect(self.failed)
 

@@ -30,11 +30,13 @@ class TileBar(QWidget):
         self.size_box = QDoubleSpinBox()
         self.size_box.setDecimals(6)
         self.size_box.setRange(0, 1e9)
+        self.size_box.setSpecialValueText(tr("(quarter)"))
+        self.size_box.setMaximumWidth(110)  # pixels; its range would ask for more
         self.size_box.setToolTip(tr("Width of a tile in map units; 0 = a quarter of the view's longer side"))
         self.area = QgsMapLayerComboBox()
         self.area.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.RasterLayer)
         self.area.setAllowEmptyLayer(True, tr("(this view)"))
-        self.area.setLayer(None)
+        self.area.setCurrentIndex(0)  # not setLayer(None), which shows a blank line instead of that text
         self.area.setMinimumContentsLength(8)
         self.area.setToolTip(tr("What to cut into tiles: the view, an image, or polygons (only the selected ones, if any are)"))
         self.start = QPushButton(tr("Make tiles"))
