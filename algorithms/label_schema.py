@@ -190,6 +190,11 @@ class LabelSchema:
                 partial.unlink()
 
 
+def palette_color(place: int) -> Color:
+    """The colour of the class at a place in a list, where nothing else tells one."""
+    return PALETTE[place % len(PALETTE)]
+
+
 def _read_class(entry: Any) -> LabelClass:
     """A class of the JSON form; raises ToolboxError."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("value"), (int, float)) or isinstance(entry["value"], bool):
