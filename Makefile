@@ -92,6 +92,7 @@ bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in
 	@$(WITH_WORKER) benchmarks/inspection.py
 	@$(WITH_WORKER) benchmarks/export_speed.py
 	@$(HEADLESS) $(PYTHON) benchmarks/qgis_start.py
+	@$(HEADLESS) $(PYTHON) benchmarks/labelling_speed.py
 
 bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out polygons, three folds, beside a random forest
 	@$(HEADLESS) $(PYTHON) benchmarks/accuracy.py --sample $(SAMPLE) --output $(BUILD)/accuracy --bench-python $(BUILD)/bench/bin/python

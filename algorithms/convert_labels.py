@@ -121,8 +121,7 @@ class ConvertLabels(ToolboxAlgorithm):
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        # Here and not at the top: loading the plugin imports no stage of the backend.
-        from ..backend.labels.schema import ClassSchema
+        from ..backend.labels.schema import ClassSchema  # not while QGIS starts
 
         output = self.layer_path(parameters, self.OUTPUT, context)
         source = self._labels.selected

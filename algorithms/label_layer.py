@@ -8,7 +8,7 @@ the layer is loaded.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -112,10 +112,10 @@ class LabelLayerFile:
         if not self._writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert):
             raise ToolboxError(f"The labels cannot be written to {self._path} ({self._writer.errorMessage()}); nothing was changed.")
 
-    def publish(self, classes: Sequence[ClassDefinition]) -> None:
-        """Adds the style and moves the file to its name; raises ToolboxError when that cannot be done."""
+    def publish(self, classes: Sequence[ClassDefinition], properties: Mapping[str, str] | None = None) -> None:
+        """Adds the style, which carries the properties, and moves the file to its name; raises ToolboxError when that fails."""
         self._writer = None
-        self._add_style(classes)
+        self._add_style(classes, properties or {})
         try:
             os.replace(self._partial, self._path)
         except OSError as failure:
@@ -125,8 +125,10 @@ class LabelLayerFile:
         for ending in SIDE_FILES:
             Path(f"{self._path}{ending}").unlink(missing_ok=True)
 
-    def _add_style(self, classes: Sequence[ClassDefinition]) -> None:
+    def _add_style(self, classes: Sequence[ClassDefinition], properties: Mapping[str, str]) -> None:
         layer = QgsVectorLayer(f"{self._partial}|layername={self._path.stem}", self._path.stem, "ogr")
+        for name, content in properties.items():
+            layer.setCustomProperty(name, content)
         layer.setRenderer(label_renderer(classes))
         message = layer.saveStyleToDatabase(self._path.stem, "", True, "")
         del layer  # closes the file

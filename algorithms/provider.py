@@ -15,6 +15,7 @@ from .base import ToolboxAlgorithm, icon_path
 from .check_setup import CheckSetup
 from .classify_pixels import ClassifyPixels
 from .convert_labels import ConvertLabels
+from .create_label_layer import CreateLabelLayer
 from .export_onnx import ExportOnnx
 from .export_training_data import ExportTrainingData
 from .inspect_training_data import InspectTrainingData
@@ -30,6 +31,7 @@ ALGORITHMS = (
     InstallBackend,
     PrepareScene,
     SpectralIndices,
+    CreateLabelLayer,
     ConvertLabels,
     SegmentImage,
     PreviewClasses,

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from qgis.core import Qgis, QgsProject
+from qgis.core import Qgis, QgsMapLayer, QgsProject
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, Qt
 from qgis.PyQt.QtGui import QIcon
@@ -18,16 +18,19 @@ from ..algorithms.notices import NOTICES
 from ..algorithms.provider import DeepLearningProvider
 
 if TYPE_CHECKING:
+    from .labelling.dock import LabelDock
+    from .labelling.labelling import Labelling
     from .review_dock import ReviewDock
     from .setup_dialog import SetupDialog
     from .training_monitor import TrainingMonitor
 
 MENU = "Deep Learning Toolbox"
-REVIEW, SETUP, MONITOR = "review", "setup", "monitor"  # entries that are no tools
+LABEL, REVIEW, SETUP, MONITOR = "label", "review", "setup", "monitor"  # entries that are no tools
 # Tool or entry, icon, whether it also stands in the toolbar.
 ENTRIES = (
     ("preparescene", "scene.svg", True),
     ("spectralindices", "indices.svg", True),
+    (LABEL, "label.svg", True),
     ("exporttrainingdata", "export.svg", True),
     ("inspecttrainingdata", "inspect.svg", True),
     ("trainmodel", "train.svg", True),
@@ -48,12 +51,15 @@ class ToolboxActions:
         self._iface = iface
         self._dialogs: list[QWidget] = []  # those not yet deleted; QGIS deletes a tool's dialog when it is closed and idle
         self._review: ReviewDock | None = None
+        self._labels: LabelDock | None = None
+        self._labelling: Labelling | None = None
         self._setup: SetupDialog | None = None
         self._monitor: TrainingMonitor | None = None
         self._toolbar: QToolBar = iface.addToolBar(MENU)
         self._toolbar.setObjectName("DeepLearningToolbox")  # QGIS restores its place by this name
         self._actions: list[QAction] = []
         own = {
+            LABEL: (_translate("Label objects…"), self.open_labels),
             REVIEW: (_translate("Review accuracy points…"), self.open_review),
             MONITOR: (_translate("Training monitor…"), self.open_monitor),
             SETUP: (_translate("Set up…"), self.open_setup),
@@ -68,14 +74,14 @@ class ToolboxActions:
         NOTICES.backend_missing.connect(self._offer_setup)
         NOTICES.job_started.connect(self._notice_job)
 
-    def open_dialog(self, algorithm_id: str, _checked: bool = False) -> None:
-        """Opens the dialog of a tool beside the main window; the message bar tells when Processing is switched off."""
+    def open_dialog(self, algorithm_id: str, _checked: bool = False, parameters: dict[str, Any] | None = None) -> None:
+        """Opens the dialog of a tool, perhaps filled in; the message bar tells when Processing is switched off."""
         try:
             from processing import createAlgorithmDialog
         except ImportError:
             self._iface.messageBar().pushWarning(MENU, _translate("Switch on the plugin Processing, then try again."))
             return
-        dialog = createAlgorithmDialog(algorithm_id)
+        dialog = createAlgorithmDialog(algorithm_id, parameters) if parameters else createAlgorithmDialog(algorithm_id)
         # Not `finished`: in QGIS's tool dialogs that is a method, which hides the signal.
         dialog.destroyed.connect(partial(self._forget, dialog))
         self._dialogs.append(dialog)
@@ -108,6 +114,33 @@ class ToolboxActions:
         self._monitor.dock.show()
         self._monitor.dock.raise_()
 
+    def open_labels(self, _checked: bool = False) -> None:
+        """Shows the label dock; it is made when it is first asked for."""
+        if self._labels is None:
+            from .labelling.dock import LabelDock
+            from .labelling.labelling import Labelling
+            from .labelling.tools import make_tools
+            from .labelling.tools.transform import MoveRotateTool
+
+            canvas, bar, project = self._iface.mapCanvas(), self._iface.messageBar(), QgsProject.instance()
+            self._labels = LabelDock(self._iface.mainWindow())
+            self._labelling = Labelling(
+                self._labels, canvas, bar, project, self, make_tools(canvas), MoveRotateTool(canvas)
+            )
+            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._labels)
+            self._iface.mainWindow().restoreDockWidget(self._labels)  # made after QGIS has restored the places of its docks
+            self._labelling.suggest()
+        self._labels.show()
+        self._labels.raise_()
+
+    def open_tool(self, name: str, parameters: dict[str, Any]) -> None:
+        """Opens the dialog of one of the toolbox's tools, filled in."""
+        self.open_dialog(f"{DeepLearningProvider.ID}:{name}", parameters=parameters)
+
+    def set_active_layer(self, layer: QgsMapLayer) -> None:
+        """Makes a layer the one that QGIS's own tools edit and select."""
+        self._iface.setActiveLayer(layer)
+
     def open_setup(self, _checked: bool = False) -> None:
         """Opens the set-up dialog, the same one each time."""
         if self._setup is None:
@@ -139,6 +172,12 @@ class ToolboxActions:
             self._iface.removeDockWidget(self._review)
             self._review.deleteLater()
             self._review = None
+        if self._labels is not None:
+            self._labelling.stop()
+            self._labels.close()
+            self._iface.removeDockWidget(self._labels)
+            self._labels.deleteLater()
+            self._labels = self._labelling = None
         for action in reversed(self._actions):
             self._toolbar.removeAction(action)
             self._iface.removePluginRasterMenu(MENU, action)

@@ -44,6 +44,9 @@ class Interface:
     def addDockWidget(self, area, dock):  # noqa: N802
         self.window.addDockWidget(area, dock)
 
+    def setActiveLayer(self, layer):  # noqa: N802
+        self.active = layer
+
     def removeDockWidget(self, dock):  # noqa: N802
         self.window.removeDockWidget(dock)
 
@@ -75,6 +78,7 @@ def test_menu_lists_the_tools_by_their_names_with_icons(interface):
     assert [action.text() for action in actions] == [
         "Prepare satellite scene…",
         "Compute spectral indices…",
+        "Label objects…",
         "Export training data…",
         "Inspect training data…",
         "Train deep learning model…",
@@ -159,6 +163,15 @@ def test_who_does_not_want_the_monitor_to_open_gets_a_button(interface, folder):
         assert interface.plugin.actions._monitor.run.folder == folder
     finally:
         QgsSettings().remove(OPENS)
+
+
+def test_labelling_opens_one_dock_that_unloading_takes_away(interface):
+    (action,) = [action for action in interface.raster_menu[MENU] if action.text() == "Label objects…"]
+    action.trigger()
+    action.trigger()
+    assert children(interface.window, QDockWidget) == ["DeepLearningToolboxLabels"]
+    interface.plugin.unload()
+    assert children(interface.window, QDockWidget) == []
 
 
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):

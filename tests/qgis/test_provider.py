@@ -26,6 +26,7 @@ FROZEN = {
         {"INPUT", "INDICES", "SENSOR", "BAND_MAP", "PARAMETERS", "APPEND", "OUT_OF_RANGE", "OVERVIEWS", "OUTPUT"},
         {"OUTPUT"},
     ),
+    "createlabellayer": ({"SCHEMA", "CLASSES", "CRS", "OUTPUT"}, {"OUTPUT", "COUNT"}),
     "convertlabels": (
         {"INPUT", "CLASS_VALUE_FIELD", "CLASS_NAME_FIELD", "BUFFER", "OUTPUT"},
         {"OUTPUT", "LABELS", "CLASSES"},
@@ -89,6 +90,7 @@ REQUIRED = {
     "installbackend": set(),
     "preparescene": {"INPUT", "OUTPUT"},
     "spectralindices": {"INPUT", "INDICES", "OUTPUT"},
+    "createlabellayer": {"OUTPUT"},
     "convertlabels": {"INPUT", "OUTPUT"},
     "segmentimage": {"INPUT", "OUTPUT"},
     "previewclasses": {"INPUT", "LABELS", "OUTPUT"},
@@ -116,6 +118,7 @@ STAGES = {
     "accuracypoints": ("assessment.settings", "PointsSettings"),
     "assessaccuracy": ("assessment.settings", "AssessSettings"),
 }
+WITHOUT_STAGE = ("checksetup", "inspecttrainingdata", "installbackend", "createlabellayer", "convertlabels", "previewclasses")
 DEFAULTS = """
 import dataclasses, importlib, json, sys
 module, name = sys.argv[1:]
@@ -154,7 +157,7 @@ def test_only_the_agreed_parameters_must_be_given(provider, name):
     assert required == REQUIRED[name]
 
 
-@pytest.mark.parametrize("name", [*STAGES, "checksetup", "inspecttrainingdata", "installbackend", "convertlabels", "previewclasses"])
+@pytest.mark.parametrize("name", [*STAGES, *WITHOUT_STAGE])
 def test_every_input_has_a_help_text_in_panel_and_tooltip(provider, name):
     tool = algorithm(name)
     inputs = [parameter for parameter in tool.parameterDefinitions() if not parameter.isDestination()]

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the labelling: connects dock, canvas, tools and keys with the label layer of the moment.
+
+A layer keeps its store, and so its journal, until it leaves the project, also while another layer is labelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.gui import QgsMapCanvas, QgsMessageBar
+from qgis.PyQt.QtCore import QObject, QTimer
+
+from ...algorithms.label_schema import LabelSchema
+from ...backend.errors import ToolboxError
+from .class_defaults import set_defaults
+from .class_keys import ClassKeys
+from .dock import LabelDock
+from .editor import LabelEditor
+from .guidance import cover_labelled, find_scarce
+from .label_index import LabelIndex
+from .layer_files import LayerFiles
+from .offers import Desk, Offers
+from .preview import Preview
+from .schema_edits import SchemaEdits
+from .schema_source import apply_schema, classes_of_vector, schema_of_layer, store_style
+from .sections import Sections
+from .store import LabelStore, is_label_layer
+from .texts import tr
+from .tool_switch import ToolSwitch
+
+if TYPE_CHECKING:
+    from .tools.base import LabelTool
+    from .tools.transform import MoveRotateTool
+
+STYLE_DELAY = 400  # milliseconds; writing the classes into the file takes tens of them, and several edits follow each other
+
+
+class Labelling(QObject):
+    """The labelling of one layer at a time.
+
+    Args:
+        dock: What the user sees; it belongs to whoever made it.
+        canvas: Where it is drawn.
+        messages: Where it is told what happened.
+        project: Whose layers are labelled.
+        desk: Ways to the rest of QGIS.
+        tools: Drawing tools by name.
+        mover: Moves and rotates labels.
+    """
+
+    def __init__(
+        self,
+        dock: LabelDock,
+        canvas: QgsMapCanvas,
+        messages: QgsMessageBar,
+        project: QgsProject,
+        desk: Desk,
+        tools: Mapping[str, LabelTool],
+        mover: MoveRotateTool | None = None,
+    ) -> None:
+        super().__init__(dock)
+        self._dock, self._canvas, self._messages, self._project, self._desk = dock, canvas, messages, project, desk
+        self._stores: dict[str, LabelStore] = {}
+        self._links: list[tuple[Any, Callable[..., None]]] = []
+        self._style_is_stored, self._stopped = True, False
+        self.index: LabelIndex | None = None
+        self._keys: ClassKeys | None = None
+        self._style_later = QTimer(self)
+        self._style_later.setSingleShot(True)
+        self._style_later.timeout.connect(self._store_style)
+        self.editor = LabelEditor(project, self)
+        self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
+        self.switch = ToolSwitch(dock, canvas, self.editor, tools, mover)
+        self.files = LayerFiles(dock, project)
+        self.sections = Sections(dock, canvas, project)
+        self.preview = Preview(dock.preview, canvas, project)
+        self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
+        self._connect()
+        self._show_schema()
+        self._take_imagery(dock.imagery.currentLayer())
+        self.resume()
+
+    # The dock's life.
+
+    def resume(self) -> None:
+        """Takes the keys; called when the dock is shown again."""
+        if self._keys is None:
+            widgets = (self._canvas, self._dock, self._dock.schema.tree, self._dock.objects.view)
+            self._keys = ClassKeys(widgets, self.choose_key, self.switch.repeat, self)
+
+    def pause(self) -> None:
+        """Gives canvas and keys back while the dock is closed; labels and journal stay."""
+        if self._keys is not None:
+            self._keys.remove()
+            self._keys = None
+        self.switch.stop()
+        self._dock.only_unlabelled.setChecked(False)
+
+    def stop(self) -> None:
+        """Lets everything go, before the dock is taken away; a second time does no harm."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.pause()
+        self._leave_layer()
+        self.switch.remove()
+        self.preview.remove()
+        self.sections.remove()
+        for store in self._stores.values():
+            store.close()
+        self._stores.clear()
+        self._project.layersWillBeRemoved.disconnect(self._forget_removed)
+
+    def suggest(self) -> None:
+        """Chooses the first label layer and the first image of the project, where none is chosen."""
+        layers = [node.layer() for node in self._project.layerTreeRoot().findLayers() if node.layer() is not None]
+        if self._dock.imagery.currentLayer() is None:
+            self._dock.imagery.setLayer(next((layer for layer in layers if isinstance(layer, QgsRasterLayer)), None))
+        if self._dock.layer.currentLayer() is None:
+            ours = (layer for layer in layers if isinstance(layer, QgsVectorLayer) and is_label_layer(layer))
+            self._dock.layer.setLayer(next(ours, None))
+        if self.editor.layer is None:
+            self.offers.begin()
+
+    # What the user asks for.
+
+    def use_layer(self, layer: QgsVectorLayer | None) -> None:
+        """Labels this layer from now on."""
+        if layer is self.editor.layer:
+            return
+        self._leave_layer()
+        if layer is None:
+            self.offers.begin()
+            return
+        try:
+            store = self._stores.get(layer.id()) or LabelStore(layer, self)
+            self._stores[layer.id()] = store
+            self.editor.store = store
+            self.editor.schema = self._read_schema(layer)
+            self.index = LabelIndex(store, self._project, self)
+        except ToolboxError as failure:
+            self._leave_layer()
+            self._warn(str(failure))
+            return
+        self.editor.current = next((entry.value for entry in self.editor.schema.classes), None)
+        self._follow(store, layer)
+        self._show_schema()
+        self.switch.show_layer()
+        self.sections.show_layer(layer)
+        self._dock.objects.model.show_index(self.index)
+        self._show_sums()
+        self._show_unsaved()
+        self._desk.set_active_layer(layer)
+        self.offers.meet(store)
+
+    def save(self) -> None:
+        """Writes all edits, and the classes, into the file."""
+        store = self.editor.store
+        if self.editor.layer is None:
+            return
+        try:
+            store.save()
+        except ToolboxError as failure:
+            self._warn(str(failure))
+        else:
+            self._store_style()
+        self._show_unsaved()
+
+    def choose(self, value: int) -> None:
+        """Draws this class from now on."""
+        self.editor.current = value
+        self._dock.schema.show_current(value)
+        self._show_class()
+
+    def choose_key(self, digit: str) -> bool:
+        """Draws the class of this key from now on; returns whether there is one."""
+        entry = self.editor.schema.by_shortcut(digit)
+        if entry is not None:
+            self.choose(entry.value)
+        return entry is not None
+
+    def zoom_to(self, fids: list[int]) -> None:
+        """Shows these labels on the canvas."""
+        if self.editor.layer is not None and fids:
+            self._canvas.zoomToFeatureIds(self.editor.layer, fids)
+
+    def toggle_preview(self) -> None:
+        """Shows at once what the labels so far teach, or stops that."""
+        image, layer = self._dock.imagery.currentLayer(), self.editor.layer
+        if self.preview.is_running:
+            self.preview.stop()
+        elif image is None or layer is None:
+            self._warn(tr("Choose an image and a label layer first."))
+        else:
+            self.preview.start(image, layer, self.editor.store.fields)
+
+    def export(self) -> None:
+        """Opens the export tool, filled in."""
+        image, layer = self._dock.imagery.currentLayer(), self.editor.layer
+        if image is not None and layer is not None:
+            self._desk.open_tool("exporttrainingdata", self._dock.export.parameters(image, layer, self.editor.store.fields))
+
+    # What happens.
+
+    def _connect(self) -> None:
+        dock, edit = self._dock, self.editor
+        dock.layer.layerChanged.connect(self.use_layer)
+        dock.imagery.layerChanged.connect(self._take_imagery)
+        for signal, slot in (
+            (dock.new_clicked, self.files.ask_new),
+            (dock.open_clicked, self.files.ask_open),
+            (self.files.made, self._take_new),
+            (self.files.failed, self._warn),
+            (dock.save_clicked, self.save),
+            (dock.undo_clicked, lambda: edit.layer is not None and edit.layer.undoStack().undo()),
+            (dock.redo_clicked, lambda: edit.layer is not None and edit.layer.undoStack().redo()),
+            (dock.schema.chosen, self.choose),
+            (dock.objects.selected, lambda fids: edit.layer is not None and edit.layer.selectByIds(fids)),
+            (dock.objects.zoom_wanted, self.zoom_to),
+            (dock.objects.delete_wanted, edit.delete),
+            (dock.objects.class_wanted, edit.set_class),
+            (dock.export.export_clicked, self.export),
+            (dock.only_unlabelled.toggled, lambda on: cover_labelled(self._canvas, edit.layer, on)),
+            (dock.closedStateChanged, lambda closed: self.pause() if closed else self.resume()),
+            (self.schema_edits.edited, self._schema_edited),
+            (self.schema_edits.failed, self._warn),
+            (edit.refused, self.offers.refuse),
+            (edit.told, self._tell),
+            (self.offers.failed, self._warn),
+            (self.preview.failed, self._warn),
+            (self.sections.failed, self._warn),
+            (dock.preview.clicked, lambda _checked: self.toggle_preview()),
+        ):
+            signal.connect(slot)
+        self._project.layersWillBeRemoved.connect(self._forget_removed)
+
+    def _follow(self, store: LabelStore, layer: QgsVectorLayer) -> None:
+        self._links = [
+            (layer.selectionChanged, self._show_selection),
+            (layer.undoStack().indexChanged, self._show_unsaved),
+            (layer.editingStarted, self._show_unsaved),
+            (layer.editingStopped, self._show_unsaved),
+            (store.saved, self._dock.notice.clear),
+            (store.saved, self._show_unsaved),
+            (store.discarded, self.offers.bring_back),
+            (store.discarded, self._show_unsaved),
+            (store.failed, self._warn),
+            (self.index.summed, self._show_sums),
+        ]
+        for signal, slot in self._links:
+            signal.connect(slot)
+
+    def _leave_layer(self) -> None:
+        """Ends the work on the layer; its store goes on keeping the journal."""
+        cover_labelled(self._canvas, None, False)
+        self._store_style()
+        self._style_is_stored = True
+        store = self.editor.store
+        if self.index is not None:
+            if store.is_alive:
+                set_defaults(store, None, "")
+                for signal, slot in self._links:
+                    signal.disconnect(slot)
+            self._dock.objects.model.show_index(None)
+            self.index.close()
+            self.index.deleteLater()
+            self.index = None
+        self._links = []
+        self.editor.store = None
+        self.switch.show_layer()
+        self.sections.show_layer(None)
+        self._dock.notice.clear()
+        self._show_sums()
+        self._show_unsaved()
+
+    def _take_new(self, layer: QgsVectorLayer) -> None:
+        """Labels a new layer with the present classes."""
+        schema = self.editor.schema
+        self._dock.layer.setLayer(layer)
+        if schema.classes and self.editor.layer is layer:
+            self.editor.schema, self.editor.current = schema, schema.classes[0].value
+            self._schema_edited()
+            self._store_style()
+
+    def _forget_removed(self, ids: list[str]) -> None:
+        if self.editor.layer is not None and self.editor.layer.id() in ids:
+            self._leave_layer()
+        for layer_id in ids:
+            store = self._stores.pop(layer_id, None)
+            if store is not None:
+                store.close()
+                store.deleteLater()
+
+    def _read_schema(self, layer: QgsVectorLayer) -> LabelSchema:
+        """The layer's schema; a layer whose classes are not usable is shown with none and the reason."""
+        try:
+            self.editor.store.codes = classes_of_vector(layer)[1]
+            return schema_of_layer(layer)
+        except ToolboxError as failure:
+            self._warn(str(failure))
+            return LabelSchema()
+
+    def _take_imagery(self, layer: QgsMapLayer | None) -> None:
+        self.editor.imagery = layer.name() if layer is not None else ""
+        self._dock.objects.show_imagery(self.editor.imagery)
+        self.sections.show_image(layer)
+        self._show_class()
+        self._show_sums()
+
+    def _schema_edited(self) -> None:
+        """Shows the schema, and lets the layer carry it."""
+        self._show_schema()
+        self._show_sums()
+        store = self.editor.store
+        if self.editor.layer is None or not store.may_edit:
+            return
+        apply_schema(store.layer, self.editor.schema)
+        cover_labelled(self._canvas, store.layer, self._dock.only_unlabelled.isChecked())
+        if store.is_own:
+            self._style_is_stored = False
+            self._style_later.start(STYLE_DELAY)
+        self._show_unsaved()
+
+    def _store_style(self) -> None:
+        """Writes the classes into the file; while that fails, the button to save stays alive and tells why."""
+        self._style_later.stop()
+        store = self.editor.store
+        if self._style_is_stored or self.editor.layer is None or not store.is_own:
+            return
+        try:
+            set_defaults(store, None, "")  # they are of this moment, and do not belong into the file
+            store_style(store.layer)
+            self._style_is_stored = True
+        except ToolboxError as failure:
+            self._warn(str(failure))
+        self._show_class()
+        self._show_unsaved()
+
+    def _show_schema(self) -> None:
+        self._dock.schema.show_schema(self.editor.schema, self.editor.current)
+        self._dock.objects.show_schema(self.editor.schema)
+        self._show_class()
+
+    def _show_class(self) -> None:
+        """Lets our tools and QGIS's draw the current class."""
+        self.switch.show_color()
+        if self.editor.layer is not None and self.editor.store.may_edit:
+            set_defaults(self.editor.store, self.editor.schema.get(self.editor.current or 0), self.editor.imagery)
+
+    def _show_sums(self) -> None:
+        sums, total = (self.index.sums, self.index.total_area) if self.index is not None else ({}, 0.0)
+        self._add_unknown(set(sums) - {None, *(entry.value for entry in self.editor.schema.classes)})
+        self._dock.schema.show_sums(sums, total)
+        self._dock.export.show_state(self._dock.imagery.currentLayer(), self.editor.schema, sums)
+        scarce = find_scarce(self.editor.schema, sums)
+        self._dock.hint.setText(tr("Draw more of: {}").format(", ".join(scarce)) if scarce else "")
+        self._dock.hint.setVisible(bool(scarce))
+
+    def _add_unknown(self, values: set[int]) -> None:
+        """Adds classes that labels have come to have without the schema, e.g. by undoing an edit of a class."""
+        if not values or not self.editor.schema.classes:
+            return
+        try:
+            self.editor.schema = self.editor.schema.with_missing(classes_of_vector(self.editor.layer)[0])
+        except ToolboxError as failure:
+            self._warn(str(failure))
+            return
+        self._show_schema()
+
+    def _show_unsaved(self, *_state: object) -> None:
+        layer = self.editor.layer
+        modified = layer is not None and (layer.isModified() or not self._style_is_stored)
+        stack = layer.undoStack() if layer is not None else None
+        self._dock.show_unsaved(modified, stack is not None and stack.canUndo(), stack is not None and stack.canRedo())
+
+    def _show_selection(self, *_ids: object) -> None:
+        if self.editor.layer is not None:
+            self.index.catch_up()
+            self._dock.objects.show_selection(self.editor.layer.selectedFeatureIds())
+
+    def _warn(self, text: str) -> None:
+        self._messages.pushWarning(self._dock.windowTitle(), text)
+
+    def _tell(self, text: str) -> None:
+        self._messages.clearWidgets()  # the last hint is past when the next shape is drawn
+        self._messages.pushInfo(self._dock.windowTitle(), text)
