@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(deep_learning_toolbox.__file__).resolve().parent
 FILES = [ROOT / "plugin.py", *sorted((ROOT / "algorithms").rglob("*.py")), *sorted((ROOT / "ui").rglob("*.py"))]
 # PyQt 6 has no QVariant.Type; QGIS's bridge gives QVariant these members back, without scope.
-ALLOWED = {"QVariant.Int", "QVariant.String"}
+# QGIS 3.38 renamed the members of QgsSymbolLayer.Property; these names are the ones that old and new versions share.
+ALLOWED = {"QVariant.Int", "QVariant.String", "QgsSymbolLayer.PropertyFillStyle", "QgsSymbolLayer.PropertyStrokeColor"}
 
 
 def qgis_names(tree):

@@ -125,7 +125,6 @@ def test_labels_open_in_another_qgis_are_refused_there(desk, labels, path, scene
     assert "being labelled in another QGIS window" in done.stdout
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs permissions of Unix")
 def test_read_only_file_is_shown_and_not_edited(desk, labels, path):
     desk.labelling.save()
     desk.project.removeMapLayer(labels.id())
