@@ -150,9 +150,10 @@ def test_an_export_takes_the_result_with_its_classes(folder):
 def test_a_layer_that_is_loaded_shows_its_classes(folder):
     import processing
 
-    results = processing.runAndLoadResults(
+    QgsProject.instance().clear()
+    processing.runAndLoadResults(
         "deeplearning:convertlabels", {"INPUT": make_labels(), "OUTPUT": str(folder / "labels.gpkg")}, feedback=Log()
     )
-    layer = QgsProject.instance().mapLayer(results["OUTPUT"]) or QgsProject.instance().mapLayersByName("Label layer")[0]
+    layer = QgsProject.instance().mapLayersByName("Label layer")[0]
     assert set(colors(layer)) == {1, 4}
     assert isinstance(next(layer.getFeatures()), QgsFeature)

@@ -88,6 +88,7 @@ def test_a_loaded_layer_is_a_label_layer_for_the_dock(folder):
     import processing
     from deep_learning_toolbox.ui.labelling.store import is_label_layer
 
+    QgsProject.instance().clear()
     parameters = {"CLASSES": "1=a;2=b", "CRS": CRS, "OUTPUT": str(folder / "labels.gpkg")}
     processing.runAndLoadResults("deeplearning:createlabellayer", parameters, feedback=Log())
     layer = QgsProject.instance().mapLayersByName("Label layer")[0]

@@ -39,6 +39,7 @@ def test_labels_that_are_not_saved_yet_count(folder):
 def test_a_loaded_preview_shows_the_classes_by_name(folder):
     import processing
 
+    QgsProject.instance().clear()
     parameters = {"INPUT": str(make_scene(folder / "scene.tif")), "LABELS": make_labels(), "OUTPUT": str(folder / "preview.tif")}
     processing.runAndLoadResults("deeplearning:previewclasses", parameters, feedback=Log())
     layer = QgsProject.instance().mapLayersByName("Preview of classes")[0]

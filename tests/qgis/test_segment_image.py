@@ -42,6 +42,7 @@ def test_an_image_without_georeference_is_segmented_where_it_is_shown(folder):
 def test_loaded_segments_are_outlines_through_which_the_image_is_seen(folder):
     import processing
 
+    QgsProject.instance().clear()
     scene = make_scene(folder / "scene.tif")
     processing.runAndLoadResults(
         "deeplearning:segmentimage", {"INPUT": str(scene), "OUTPUT": str(folder / "segments.gpkg")}, feedback=Log()
