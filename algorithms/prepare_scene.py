@@ -135,6 +135,14 @@ class PrepareScene(BackendAlgorithm):
         )
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Prepared scene")))
 
+    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        is_valid, message = super().checkParameterValues(parameters, context)
+        if not is_valid:
+            return is_valid, message
+        if not any(text.strip() for text in self.parameterAsFileList(parameters, self.INPUT, context)):
+            return False, self.tr("INPUT is empty; choose a product's folder, archive or metadata file, or rasters to stack.")
+        return True, ""
+
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
             texts = self.parameterAsFileList(parameters, self.INPUT, context)
