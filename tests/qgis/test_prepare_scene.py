@@ -179,3 +179,12 @@ def test_empty_input_is_refused_before_the_run(folder, value):
     is_valid, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
     assert not is_valid
     assert "INPUT" in message or "Scene or rasters" in message
+
+
+@pytest.mark.parametrize(("classes", "told"), [("cloud;fog", "“fog”"), (";", "MASK_CLASSES is empty")])
+def test_unusable_mask_classes_are_refused_before_the_run(product, folder, classes, told):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("deeplearning:preparescene")
+    parameters = {"INPUT": str(product), "MASK_CLOUDS": True, "MASK_CLASSES": classes, "OUTPUT": str(folder / "stack.tif")}
+    is_valid, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
+    assert not is_valid
+    assert told in message
