@@ -135,6 +135,29 @@ class PrepareScene(BackendAlgorithm):
         )
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Prepared scene")))
 
+    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        is_valid, message = super().checkParameterValues(parameters, context)
+        if not is_valid:
+            return is_valid, message
+        if not any(text.strip() for text in self.parameterAsFileList(parameters, self.INPUT, context)):
+            return False, self.tr("INPUT is empty; choose a product's folder, archive or metadata file, or rasters to stack.")
+        from ..backend.imagery.scenes.settings import SceneSettings
+
+        texts = {name: self.parameterAsString(parameters, name, context) for name in (self.BANDS, self.MASK_CLASSES)}
+        choices = (self.SCALE, self.RESAMPLING, self.OUTPUT_TYPE)
+        texts.update({name: self.parameterAsEnumString(parameters, name, context) for name in choices})
+        try:
+            SceneSettings(
+                inputs=["checked above"],
+                output="named.tif",
+                mask_clouds=self.parameterAsBoolean(parameters, self.MASK_CLOUDS, context),
+                resolution=self.parameterAsDouble(parameters, self.RESOLUTION, context),
+                **{name.lower(): text for name, text in texts.items()},
+            )
+        except ToolboxError as fault:
+            return False, str(fault)
+        return True, ""
+
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
             texts = self.parameterAsFileList(parameters, self.INPUT, context)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from deep_learning_toolbox.algorithms.image_bands import read_image_bands
 from osgeo import gdal
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsApplication, QgsProcessingContext, QgsProject, QgsRasterLayer
 from qgis_helpers import CRS, LEFT, PIXEL, TOP, Log, read_array, refusal, run, tree, write_raster
 
 PRODUCT = "LC08_L2SP_047027_20201204_20210313_02_T1"
@@ -170,3 +170,21 @@ def test_request_stays_beside_the_result_and_runs_again(product, folder, worker_
     subprocess.run([str(worker_python), "-I", str(launch), str(folder / "stack.request.json")], check=True, capture_output=True)
     assert np.array_equal(read_array(folder / "stack.tif"), before)
     assert sorted(tree(folder))[-2:] == ["stack.request.json", "stack.tif"]
+
+
+@pytest.mark.parametrize("value", ["", " ", [""], []])
+def test_empty_input_is_refused_before_the_run(folder, value):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("deeplearning:preparescene")
+    parameters = {"INPUT": value, "OUTPUT": str(folder / "stack.tif")}
+    is_valid, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
+    assert not is_valid
+    assert "INPUT" in message or "Scene or rasters" in message
+
+
+@pytest.mark.parametrize(("classes", "told"), [("cloud;fog", "“fog”"), (";", "MASK_CLASSES is empty")])
+def test_unusable_mask_classes_are_refused_before_the_run(product, folder, classes, told):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("deeplearning:preparescene")
+    parameters = {"INPUT": str(product), "MASK_CLOUDS": True, "MASK_CLASSES": classes, "OUTPUT": str(folder / "stack.tif")}
+    is_valid, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
+    assert not is_valid
+    assert told in message

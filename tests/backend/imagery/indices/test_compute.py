@@ -296,3 +296,31 @@ def test_digital_numbers_beside_the_sampled_places_are_noticed(tmp_path):
     image = write_raster(tmp_path / "h.tif", values, names=["red", "nir"], nodata=0)
     _, events = run(image, tmp_path / "o.tif", "EVI2")
     assert texts(events).count("look like digital numbers") == 1
+
+
+@pytest.mark.parametrize(("rows_above", "noticed"), [(5, False), (6, True)])
+def test_digital_numbers_are_noticed_from_more_than_half_of_the_pixels_on(tmp_path, rows_above, noticed):
+    values = np.full((2, 10, 10), 0.1, np.float32)
+    values[:, :rows_above] = 3000
+    image = write_raster(tmp_path / "h.tif", values, names=["red", "nir"])
+    _, events = run(image, tmp_path / "o.tif", "EVI2")
+    assert ("look like digital numbers" in texts(events)) == noticed
+
+
+@pytest.mark.parametrize("sampled_above", [3, 2])
+def test_digital_numbers_are_judged_by_the_sample_and_again_by_the_whole_image(tmp_path, sampled_above):
+    """With three of five sampled places above 1 the sample tells; with two, 60 % of the whole image do."""
+    side = 1400
+    values = np.full((2, side, side), 0.1, np.float32)
+    places = [(0.5, 0.5), (0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)]
+    if sampled_above == 2:
+        values[:, : int(0.75 * side)] = 3000
+    half = compute.SAMPLE_SIDE // 2
+    for number, (x, y) in enumerate(places):
+        top, left = int(y * side) - half, int(x * side) - half
+        values[:, top : top + 2 * half, left : left + 2 * half] = 3000 if number < sampled_above else 0.1
+    share = np.mean(values > 1)
+    assert (share < 0.5) if sampled_above == 3 else (0.5 < share < 0.9)
+    image = write_raster(tmp_path / "h.tif", values, names=["red", "nir"])
+    _, events = run(image, tmp_path / "o.tif", "EVI2")
+    assert texts(events).count("look like digital numbers") == 1
