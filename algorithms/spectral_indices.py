@@ -66,7 +66,8 @@ class SpectralIndices(BackendAlgorithm):
         return self.tr(
             "Computes indices such as NDVI from the bands of an image, as many as you like in one pass. All 280 indices of the "
             "awesome-spectral-indices catalogue are known, and own formulas are taken. The image should hold reflectance (0 to 1): "
-            "Prepare satellite scene makes it so. Divisions by zero become nodata and are counted."
+            "Prepare satellite scene makes it so. Divisions by zero become nodata and are counted. An index "
+            "needs data in its own bands only."
         )
 
     def initAlgorithm(self, configuration: Parameters | None = None) -> None:

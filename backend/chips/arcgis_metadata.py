@@ -16,6 +16,7 @@ from typing import Any
 from rasterio.crs import CRS
 
 from ..imagery.band_statistics import BandStatistics
+from ..imagery.sensors import load_sensors
 from ..labels.schema import ClassSchema
 from . import names
 from .formats.base import MetadataFormat
@@ -132,7 +133,9 @@ def _cell_size(cell_size: tuple[float, float], crs_wkt: str | None) -> dict[str,
 
 
 def _raster_props(index: ChipIndex, bands: Sequence[BandStatistics]) -> dict[str, Any]:
-    return {"RasterCount": max(len(index.sources), 1), "SensorName": "Undefined", "BandNames": [band.name for band in bands]}
+    sensor = load_sensors().sensors.get(index.sensor)
+    name = sensor.title if sensor is not None else "Undefined"
+    return {"RasterCount": max(len(index.sources), 1), "SensorName": name, "BandNames": [band.name for band in bands]}
 
 
 def _stored(band: BandStatistics) -> dict[str, float]:

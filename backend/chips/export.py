@@ -218,10 +218,12 @@ class _Export:
             bands2=tuple(statistics2.finish(second.info, second.bands)) if second else (),
             instance_classes=form.instance_schema,
             next_number=collected.next_number,
+            sensor=first.info.sensor,
         )
         if before is None:
             return self._forget_unsure_blocks(index)
         kept = {name: getattr(before, name) for name in ("source", "crs_wkt", "cell_size", "gsd_m", "stride")}
+        kept["sensor"] = before.sensor or index.sensor
         kept |= {"bands": keep_names(before.bands, index.bands), "bands2": keep_names(before.bands2, index.bands2)}
         return self._forget_unsure_blocks(replace(index, **kept, chips=(*before.chips, *fresh)))
 

@@ -103,6 +103,7 @@ class ChipIndex:
         bands2: Statistics of the second image's bands.
         instance_classes: Classes of the instances.
         next_number: Number of the next chip that is added.
+        sensor: Id of the sensor (see `imagery.sensors`) that the first image names; empty when it names none.
     """
 
     source: str
@@ -125,6 +126,7 @@ class ChipIndex:
     bands2: tuple[BandStatistics, ...] = ()
     instance_classes: ClassSchema | None = None
     next_number: int = 0
+    sensor: str = ""
 
     def write(self, folder: Path) -> None:
         """Writes the index into a folder."""
@@ -181,6 +183,7 @@ class ChipIndex:
             bands2=tuple(BandStatistics(**band) for band in content.get("bands2", ())),
             instance_classes=None if instance_classes is None else ClassSchema.from_dicts(instance_classes),
             next_number=int(content.get("next_number", 0)),
+            sensor=str(content.get("sensor", "")),
         )
 
 

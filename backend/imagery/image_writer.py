@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes an image with named bands as a tiled, compressed GeoTIFF, under a temporary name until it is whole.
 
-Names, wavelengths, scales and the sensor are written where `raster.describe` and `sensors.match_letters` find them again. Names and
-wavelengths go on into chips and models; the sensor does not yet.
+Names, wavelengths, scales and the sensor are written where `raster.describe` and `sensors.match_letters` find them again. They
+all go on into chips and models.
 """
 
 from __future__ import annotations

@@ -186,9 +186,14 @@ class RasterReader:
         Raises:
             ToolboxError: The file is damaged there.
         """
+        image, valid = self.read_by_band(window)
+        return image, valid.all(axis=0)
+
+    def read_by_band(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """As `read_raw`, but with the valid pixels of each band: (bands, rows, columns) bool."""
         rows, columns = int(window.height), int(window.width)
         image = np.zeros((len(self.bands), rows, columns), self.info.dtype)
-        valid = np.zeros((rows, columns), bool)
+        valid = np.zeros(image.shape, bool)
         left, top = max(int(window.col_off), 0), max(int(window.row_off), 0)
         right = min(int(window.col_off) + columns, self.info.width)
         bottom = min(int(window.row_off) + rows, self.info.height)
@@ -200,7 +205,7 @@ class RasterReader:
         try:
             values = self._read_bands(inside)
             image[:, rows_inside, columns_inside] = values
-            valid[rows_inside, columns_inside] = self._valid(values, inside)
+            valid[:, rows_inside, columns_inside] = self._valid(values, inside)
         except RasterioIOError as error:
             raise ToolboxError(f"{self.info.source} cannot be read ({error}); the file seems to be damaged.") from error
         return image, valid
@@ -230,22 +235,24 @@ class RasterReader:
         return np.stack([self._dataset.read(band, window=window).astype(self.info.dtype) for band in self.bands])
 
     def _valid(self, values: np.ndarray, window: Window) -> np.ndarray:
-        valid = np.ones(values.shape[1:], bool)
-        is_dataset_mask_read = False
-        for channel, band in zip(values, self.bands, strict=True):
+        """Valid pixels of each band (bands, rows, columns)."""
+        valid = np.ones(values.shape, bool)
+        dataset_mask: np.ndarray | None = None  # the same for all bands
+        for place, (channel, band) in enumerate(zip(values, self.bands, strict=True)):
             flags = self._dataset.mask_flag_enums[band - 1]
             if channel.dtype.kind == "f":
                 # NaN compares false; what float32 cannot hold would reach the network as infinity.
-                valid &= np.abs(channel) <= np.finfo(np.float32).max
+                valid[place] &= np.abs(channel) <= np.finfo(np.float32).max
             if self._dataset.dtypes[band - 1] in LONG_DTYPES:
                 # rasterio tells nodata as a double, which cannot hold every 64-bit integer; GDAL's own mask is exact.
                 if MaskFlags.nodata in flags:
-                    valid &= self._dataset.read_masks(band, window=window) != 0
+                    valid[place] &= self._dataset.read_masks(band, window=window) != 0
             else:
-                valid &= _differs(channel, self.info.nodata[band - 1])
-            if not is_dataset_mask_read and (MaskFlags.per_dataset in flags or MaskFlags.alpha in flags):
-                valid &= self._dataset.read_masks(band, window=window) != 0
-                is_dataset_mask_read = True  # it is the same for all bands
+                valid[place] &= _differs(channel, self.info.nodata[band - 1])
+            if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+                if dataset_mask is None:
+                    dataset_mask = self._dataset.read_masks(band, window=window) != 0
+                valid[place] &= dataset_mask
         return valid
 
 

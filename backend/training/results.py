@@ -92,6 +92,7 @@ def describe_model(facts: RunFacts) -> ModelDescription:
             "learning_rate": facts.outcome.learning_rate,
             "batch_size": facts.outcome.batch_size,
             "split": facts.settings.split,
+            "sensor": index.sensor,
             "weights": facts.origin,
             "per_class": {entry.name: figures[entry.value] for entry in facts.classes if entry.value in figures},
             "refit_epochs": facts.refit_epochs,
@@ -203,6 +204,7 @@ def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
             ("Chips", f"{len(store)} of {store.chip_size[1]} x {store.chip_size[0]} pixels"),
             ("Struck out", f"{sum(folder.struck_out for folder in store.folders)} chips"),
             ("Bands", ", ".join(band.name for band in store.bands)),
+            ("Sensor", store.folders[0].index.sensor or "not told by the images"),
             ("Unlabelled pixels", "class 0, Background" if store.has_background else "ignored"),
         ],
         "Split": [

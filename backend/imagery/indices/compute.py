@@ -149,10 +149,10 @@ def _look_like_numbers(reader: RasterReader, scales: list[BandScale]) -> bool:
 def _stream(reader: RasterReader, evaluator: IndexEvaluator, output: ImageOutput, tally: Tally, outputs: int) -> Iterator[Event]:
     """Reads, evaluates and writes all windows; yields the progress."""
     image = reader.info
-    pixel_bytes = len(reader.bands) * np.dtype(image.dtype).itemsize + 4 * outputs
+    pixel_bytes = len(reader.bands) * (np.dtype(image.dtype).itemsize + 1) + 4 * outputs
     windows = plan_windows(image.width, image.height, BLOCK, WINDOW_BYTES // pixel_bytes)
     told = time.monotonic()
-    for number, (window, (stored, valid)) in enumerate(read_ahead(windows, reader.read_raw), start=1):
+    for number, (window, (stored, valid)) in enumerate(read_ahead(windows, reader.read_by_band), start=1):
         output.write(window, evaluator.evaluate(stored, valid, tally))
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
@@ -162,10 +162,13 @@ def _stream(reader: RasterReader, evaluator: IndexEvaluator, output: ImageOutput
 def _report(tally: Tally, names: tuple[str, ...], are_numbers: bool, out_of_range: str) -> Iterator[Event]:
     """Tells what was counted."""
     total = tally.valid + tally.nodata
-    yield info(f"{tally.valid:,} of {total:,} pixels have data in all bands used; the others are nodata in all bands of the result.")
+    yield info(f"{tally.valid:,} of {total:,} pixels have data for one index at least; an index is nodata where a band of its own is.")
+    for name, count in tally.measured.items():
+        if count < tally.valid:
+            yield info(f"  {name}: {count:,} pixels have data in all its bands.")
     for name, count in tally.undefined.items():
         if count:
-            share = 100 * count / tally.valid
+            share = 100 * count / tally.measured[name]
             yield warning(
                 f"{name}: {count:,} pixels ({share:.2g} % of the valid ones) have no finite value, such as after a division by zero; "
                 "they are nodata."

@@ -34,9 +34,10 @@ class Tally:
     """Pixels counted so far.
 
     Attributes:
-        valid: Pixels with data in all used bands.
+        valid: Pixels with data in all bands of one index at least.
         nodata: Pixels without.
-        undefined: By index, valid pixels at which its formula has no finite value, such as a division by zero.
+        measured: By index, pixels with data in all its bands.
+        undefined: By index, those of them at which its formula has no finite value, such as a division by zero.
         finite: Values of indices that are numbers, over all indices.
         reflectance: Valid values of reflectance bands.
         above: Those of them that are above 1.
@@ -45,6 +46,7 @@ class Tally:
 
     valid: int = 0
     nodata: int = 0
+    measured: dict[str, int] = field(default_factory=dict)
     undefined: dict[str, int] = field(default_factory=dict)
     outside: dict[int, int] = field(default_factory=dict)
     finite: int = 0
@@ -58,7 +60,8 @@ class Tally:
         self.finite += other.finite
         self.reflectance += other.reflectance
         self.above += other.above
-        for mine, its in ((self.undefined, other.undefined), (self.outside, other.outside)):
+        pairs = (self.measured, other.measured), (self.undefined, other.undefined), (self.outside, other.outside)
+        for mine, its in pairs:
             for key, count in its.items():
                 mine[key] = mine.get(key, 0) + count
 
@@ -103,80 +106,94 @@ class IndexEvaluator:
 
         Args:
             stored: (bands, rows, columns), any type.
-            valid: (rows, columns) bool.
+            valid: (bands, rows, columns) bool. An index needs its own bands only; a copied band is nodata where it is so itself.
             tally: The block's counts are added to it.
 
         Returns:
             (copied bands + indices, rows, columns) float32, NaN where invalid or undefined.
         """
-        count, rows, columns = len(self._bands), *valid.shape
+        count, rows, columns = valid.shape
         result = np.empty((self._copied + len(self._indices), rows * columns), np.float32)
-        flat, flat_valid = stored.reshape(count, -1), valid.reshape(-1)
+        flat, flat_valid = stored.reshape(count, -1), valid.reshape(count, -1)
         pieces = [slice(start, start + PIECE) for start in range(0, rows * columns, PIECE)]
-        work = self._threads.map(lambda piece: self._evaluate_piece(flat[:, piece], flat_valid[piece], result[:, piece]), pieces)
+        work = self._threads.map(lambda piece: self._evaluate_piece(flat[:, piece], flat_valid[:, piece], result[:, piece]), pieces)
         for counts in work:
             tally.add(counts)
         return result.reshape(-1, rows, columns)
 
     def _evaluate_piece(self, stored: NDArray[np.generic], valid: NDArray[np.bool_], result: NDArray[np.float32]) -> Tally:
         """Fills (outputs, pixels) from (bands, pixels) and returns the counts."""
-        tally = Tally(valid=int(np.count_nonzero(valid)))
-        tally.nodata = valid.size - tally.valid
-        if not tally.valid:
+        tally = Tally()
+        if not valid.any():
             result.fill(np.nan)
+            tally.nodata = valid.shape[1]
             return tally
-        is_whole = tally.valid == valid.size
-        if not is_whole and stored.dtype.kind == "f":
-            stored = np.where(valid, stored, 0)
-        values = {}
-        usable = valid
+        values, known, usable = {}, {}, {}
         for position, (number, scale) in enumerate(zip(self._bands, self._scales, strict=True)):
+            has_data = None if valid[position].all() else valid[position]
             band = stored[position].astype(np.float64)
+            if has_data is not None:
+                band[~has_data] = 0
             if scale.scale != 1 or scale.offset != 0:
                 band *= scale.scale
                 band += scale.offset
             if position < self._copied:
                 result[position] = band
+                if has_data is not None:
+                    result[position, ~has_data] = np.nan
+            known[number] = usable[number] = has_data
             if scale.is_reflectance:
-                usable = self._handle_range(number, band, valid, usable, tally)
+                usable[number] = self._handle_range(number, band, has_data, tally)
             values[number] = band
+        covered: NDArray[np.bool_] | None = np.zeros(valid.shape[1], bool)
         for row, index in enumerate(self._indices, start=self._copied):
-            self._evaluate_index(index, values, result[row], usable, tally)
-        if not is_whole:
-            result[: self._copied, ~valid] = np.nan
+            measured = _both(known, index)
+            covered = None if covered is None or measured is None else covered | measured
+            tally.measured[index.definition.name] = valid.shape[1] if measured is None else int(np.count_nonzero(measured))
+            self._evaluate_index(index, values, result[row], _both(usable, index), tally)
+        tally.valid = valid.shape[1] if covered is None else int(np.count_nonzero(covered))
+        tally.nodata = valid.shape[1] - tally.valid
         return tally
 
     def _handle_range(
-        self, number: int, band: NDArray[np.float64], valid: NDArray[np.bool_], usable: NDArray[np.bool_], tally: Tally
-    ) -> NDArray[np.bool_]:
-        """Counts reflectance outside 0…1 and does with it what is asked; returns the pixels that remain usable."""
-        tally.reflectance += tally.valid
+        self, number: int, band: NDArray[np.float64], has_data: NDArray[np.bool_] | None, tally: Tally
+    ) -> NDArray[np.bool_] | None:
+        """Counts reflectance outside 0…1 and does with it what is asked; returns the pixels that remain usable, None for all."""
+        tally.reflectance += band.size if has_data is None else int(np.count_nonzero(has_data))
         if band.min() >= 0 and band.max() <= 1:
-            return usable
-        outside = ((band < 0) | (band > 1)) & valid
+            return has_data
+        outside = (band < 0) | (band > 1)
+        if has_data is not None:
+            outside &= has_data
         count = int(np.count_nonzero(outside))
         if count:
             tally.outside[number] = count
-            tally.above += int(np.count_nonzero((band > 1) & valid))
+            tally.above += int(np.count_nonzero(outside & (band > 1)))
         if self._out_of_range == "clip":
             np.clip(band, 0, 1, out=band)
-        return usable & ~outside if self._out_of_range == "nodata" else usable
+        if self._out_of_range != "nodata":
+            return has_data
+        return ~outside if has_data is None else has_data & ~outside
 
     def _evaluate_index(
         self,
         index: IndexInputs,
         bands: dict[int, NDArray[np.float64]],
         result: NDArray[np.float32],
-        usable: NDArray[np.bool_],
+        usable: NDArray[np.bool_] | None,
         tally: Tally,
     ) -> None:
         inputs = {**index.numbers, **{name: bands[number] for name, number in index.bands.items()}}
         inputs |= {name: self._kernel(pair, bands) for name, pair in index.kernels.items()}
-        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes infinite, and is undefined below
+        # What float32 cannot hold becomes infinite and is undefined below; what lies on nodata may divide by zero.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             result[:] = index.formula.evaluate(inputs)
         finite = np.isfinite(result)
-        if finite.all() and usable.all():
-            tally.finite += finite.size
+        if usable is None:
+            if not finite.all():
+                tally.undefined[index.definition.name] = int(np.count_nonzero(~finite))
+                result[~finite] = np.nan
+            tally.finite += int(np.count_nonzero(finite))
             return
         tally.finite += int(np.count_nonzero(finite & usable))
         tally.undefined[index.definition.name] = int(np.count_nonzero(~finite & usable))
@@ -186,3 +203,13 @@ class IndexEvaluator:
         """The radial basis function kernel exp(−(a − b)² / 2σ²) of two bands (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447)."""
         left, right = (bands[part] if isinstance(part, int) else part for part in pair)
         return np.exp(-np.square(np.subtract(left, right)) / (2 * self._sigma**2))
+
+
+def _both(masks: dict[int, NDArray[np.bool_] | None], index: IndexInputs) -> NDArray[np.bool_] | None:
+    """Where all bands that an index uses are so; None for everywhere."""
+    together: NDArray[np.bool_] | None = None
+    for number in index.used_bands:
+        mask = masks[number]
+        if mask is not None:
+            together = mask if together is None else together & mask
+    return together

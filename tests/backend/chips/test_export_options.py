@@ -317,6 +317,16 @@ def test_classes_whose_names_differ_in_case_only_are_told(tmp_path):
     assert "1 “Forest” and 2 “forest” differ in case only" in events["warning"][0]["message"]
 
 
+def test_the_sensor_that_an_image_names_goes_on_into_index_and_metadata(tmp_path):
+    source = write_raster(tmp_path / "image.tif", image(), names=["red", "nir"])
+    with rasterio.open(source, "r+") as raster:
+        raster.update_tags(SENSOR="sentinel2a")
+    folder, _ = export(tmp_path, source, BOX)
+    assert folder.index.sensor == "sentinel2a"
+    emd = json.loads((tmp_path / "chips" / "esri_model_definition.emd").read_text())
+    assert emd["InputRastersProps"]["SensorName"].startswith("Sentinel-2")
+
+
 def test_adding_a_raster_without_band_names_keeps_those_of_the_export(tmp_path):
     run(tmp_path, raster={"names": ["red", "nir"]})
     beside = NORTH_UP * Affine.translation(100, 0)

@@ -324,3 +324,21 @@ def test_digital_numbers_are_judged_by_the_sample_and_again_by_the_whole_image(t
     image = write_raster(tmp_path / "h.tif", values, names=["red", "nir"])
     _, events = run(image, tmp_path / "o.tif", "EVI2")
     assert texts(events).count("look like digital numbers") == 1
+
+
+def test_an_index_needs_its_own_bands_only_and_a_copied_band_is_nodata_where_it_is_so_itself(tmp_path):
+    values = np.full((3, 4, 4), 0.2, np.float32)
+    values[1] = 0.4
+    values[0, 0, :] = -1  # blue is missing in the first row
+    values[2, :, 0] = -1  # nir in the first column
+    image = write_raster(tmp_path / "image.tif", values, names=["blue", "red", "nir"], nodata=-1)
+    made, events = run(image, tmp_path / "o.tif", "NDVI;red_blue=R-B", append=True)
+    blue, red, nir, ndvi, own = np.isnan(made)
+    assert blue[0].all() and not blue[1:].any()
+    assert not red.any()
+    assert nir[:, 0].all() and not nir[:, 1:].any()
+    assert np.array_equal(ndvi, nir)
+    assert np.array_equal(own, blue)
+    told = "\n".join(event["message"] for event in events["info"])
+    assert "15 of 16 pixels have data for one index at least" in told
+    assert "NDVI: 12 pixels have data in all its bands" in told
