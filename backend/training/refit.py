@@ -17,21 +17,15 @@ from torch import Tensor
 from ..models.registry import SizedNetwork
 from ..runtime.protocol import Event, info, warning
 from .dataset import ChipStore
-from .loop import Outcome, Trainer, is_better
+from .loop import Trainer, is_better
 from .settings import TrainSettings
 
 REFIT_BELOW = 200  # blocks: with more, a fifth of them is not missed, and a second training takes as long as the first
-SMALLEST_SHARE = 0.5  # of the epochs wished for: the best epoch on few labels is a matter of chance and may come too early
 
 
 def wants_refit(settings: TrainSettings, store: ChipStore) -> bool:
     """Whether the request asks for it, or leaves it to the number of blocks of labels."""
     return settings.refit == "always" or (settings.refit == "auto" and len(store.census) < REFIT_BELOW)
-
-
-def refit_epochs(settings: TrainSettings, outcome: Outcome) -> int:
-    """Epochs of the second training: as many as were best in the first, but at least half of those wished for."""
-    return max(outcome.best_epoch, round(SMALLEST_SHARE * settings.max_epochs), 1)
 
 
 def refit(
@@ -51,7 +45,7 @@ def refit(
         pretrained: The encoder has pretrained weights.
         is_stopped: True once the user wants what there is.
     """
-    epochs = refit_epochs(first.settings, first.outcome)
+    epochs = first.settings.max_epochs
     yield info(f"Training again for {epochs} epochs, now with the held-out labels too; the figures stay those of the first training.")
     network: SizedNetwork = first.network
     network.load_state_dict(start)

@@ -31,7 +31,7 @@ from .dataset import ChipStore
 from .loop import Trainer
 from .output import CHECKPOINTS, REPORT, model_path, open_output
 from .preview import Preview, measure_memory
-from .refit import refit, refit_epochs, wants_refit
+from .refit import refit, wants_refit
 from .results import RunFacts, describe_model, evaluate_run, write_characteristics, write_report
 from .settings import TrainSettings
 from .split import split_blocks
@@ -72,7 +72,7 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
         middle = FIRST_SHARE if refits else FIT_SHARE
         yield from _fit(trainer, output.partial / CHECKPOINTS, Preview(store, Path()), chosen.name, middle)
         yield progress(middle, "Writing the report")
-        planned = refit_epochs(settings, trainer.outcome) if refits and not Path(STOP_FILE).exists() else 0
+        planned = settings.max_epochs if refits and not Path(STOP_FILE).exists() else 0
         facts = RunFacts(
             output.path.name, settings, store, split, trainer.outcome, origin, chosen.name, time.monotonic() - began, planned
         )

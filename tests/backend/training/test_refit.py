@@ -11,7 +11,6 @@ import torch
 from deep_learning_toolbox.backend.models.package import load_model
 from deep_learning_toolbox.backend.training import loop, refit
 from deep_learning_toolbox.backend.training.dataset import ChipStore
-from deep_learning_toolbox.backend.training.loop import Outcome
 from deep_learning_toolbox.backend.training.losses import IGNORE
 from deep_learning_toolbox.backend.training.split import split_blocks
 
@@ -36,7 +35,7 @@ def test_the_model_learns_from_all_labels_and_the_figures_stay(settings, tmp_pat
     first, second = tensors(once), tensors(twice)
     assert any(not torch.equal(first[name], second[name]) for name in first)
     description = load_model(twice["MODEL"])[0]
-    assert description.training["refit_epochs"] == max(description.training["best_epoch"], 4)
+    assert description.training["refit_epochs"] == 8
     assert "Training again for" in texts(events, "info")
     report = (Path(twice["OUTPUT"]) / "model_metrics.html").read_text(encoding="utf-8")
     assert "trained anew on all labels" in report
@@ -78,12 +77,6 @@ def test_few_labels_ask_for_it_and_many_do_not(settings, chips, monkeypatch):
     assert not refit.wants_refit(settings(), store)
     assert refit.wants_refit(settings(refit="always"), store)
     assert not refit.wants_refit(settings(refit="never"), store)
-
-
-def test_it_takes_as_many_epochs_as_were_best_but_at_least_half_of_those_wished_for(settings):
-    assert refit.refit_epochs(settings(max_epochs=20), Outcome(best_epoch=14)) == 14
-    assert refit.refit_epochs(settings(max_epochs=20), Outcome(best_epoch=2)) == 10
-    assert refit.refit_epochs(settings(max_epochs=1), Outcome(best_epoch=1)) == 1
 
 
 def test_a_second_training_that_fails_is_not_kept(settings, tmp_path, monkeypatch):
