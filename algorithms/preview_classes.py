@@ -8,7 +8,6 @@ from typing import Any
 from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterBand,
     QgsProcessingParameterExtent,
@@ -18,27 +17,24 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..backend.errors import ToolboxError
-from .base import BackendAlgorithm, Parameters
+from .base import Parameters
 from .job import LABELS_FILE, Job
 from .label_source import LabelSource, LabelWriter
 from .layer_style import style_when_loaded
-from .raster_source import RasterSource
-from .values import check_bands, read_bands
+from .raster_algorithm import RasterAlgorithm
+from .values import read_bands
 
 
-class PreviewClasses(BackendAlgorithm):
+class PreviewClasses(RasterAlgorithm):
     """Some labels to a first map."""
 
     STAGE = "preview"
     ICON = "preview.svg"
 
-    INPUT = "INPUT"
     LABELS = "LABELS"
     CLASS_VALUE_FIELD = "CLASS_VALUE_FIELD"
     CLASS_NAME_FIELD = "CLASS_NAME_FIELD"
     EXTENT = "EXTENT"
-    BANDS = "BANDS"
     SEED = "SEED"
     OUTPUT = "OUTPUT"
     OUTPUT_UNCERTAINTY = "OUTPUT_UNCERTAINTY"
@@ -99,26 +95,13 @@ class PreviewClasses(BackendAlgorithm):
             self.tr("Optional raster: 0 % where one class is sure, 100 % where all classes are alike."),
         )
 
-    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
-        fine, text = super().checkParameterValues(parameters, context)
-        if not fine:
-            return False, text
-        layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        fault = check_bands(parameters.get(self.BANDS), layer.bandCount() if layer else 0)
-        return not fault, fault
-
-    def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
-        try:
-            self._raster = RasterSource.from_layer(self.parameterAsRasterLayer(parameters, self.INPUT, context), self.INPUT)
-            self._labels = LabelSource.catch(
-                self.parameterAsSource(parameters, self.LABELS, context),
-                self.whole_layer(parameters, self.LABELS, context),
-                self.parameterAsString(parameters, self.CLASS_VALUE_FIELD, context),
-                self.parameterAsString(parameters, self.CLASS_NAME_FIELD, context),
-            )
-        except ToolboxError as failure:
-            raise QgsProcessingException(str(failure)) from failure
-        return True
+    def catch_inputs(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        self._labels = LabelSource.catch(
+            self.parameterAsSource(parameters, self.LABELS, context),
+            self.whole_layer(parameters, self.LABELS, context),
+            self.parameterAsString(parameters, self.CLASS_VALUE_FIELD, context),
+            self.parameterAsString(parameters, self.CLASS_NAME_FIELD, context),
+        )
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback

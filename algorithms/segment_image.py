@@ -8,7 +8,6 @@ from typing import Any
 from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBand,
@@ -17,24 +16,21 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..backend.errors import ToolboxError
-from .base import BackendAlgorithm, Parameters
+from .base import Parameters
 from .job import Job
 from .layer_style import style_when_loaded
-from .raster_source import RasterSource
-from .values import check_bands, read_bands
+from .raster_algorithm import RasterAlgorithm
+from .values import read_bands
 
 
-class SegmentImage(BackendAlgorithm):
+class SegmentImage(RasterAlgorithm):
     """A raster to segments."""
 
     STAGE = "segment"
     ICON = "segment.svg"
 
-    INPUT = "INPUT"
     SEGMENT_SIZE = "SEGMENT_SIZE"
     COMPACTNESS = "COMPACTNESS"
-    BANDS = "BANDS"
     EXTENT = "EXTENT"
     OUTPUT = "OUTPUT"
     SEGMENTS = "SEGMENTS"
@@ -86,21 +82,6 @@ class SegmentImage(BackendAlgorithm):
             QgsProcessingParameterVectorDestination(self.OUTPUT, self.tr("Segments"), QgsProcessing.SourceType.TypeVectorPolygon)
         )
         self.addOutput(QgsProcessingOutputNumber(self.SEGMENTS, self.tr("Number of segments")))
-
-    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
-        fine, text = super().checkParameterValues(parameters, context)
-        if not fine:
-            return False, text
-        layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        fault = check_bands(parameters.get(self.BANDS), layer.bandCount() if layer else 0)
-        return not fault, fault
-
-    def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
-        try:
-            self._raster = RasterSource.from_layer(self.parameterAsRasterLayer(parameters, self.INPUT, context), self.INPUT)
-        except ToolboxError as failure:
-            raise QgsProcessingException(str(failure)) from failure
-        return True
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
