@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A second training with all labels, once the held-out ones have told how good the network is.
 
-Of few labels, those that are held out are missed: on the Landsat scene of the demo, with nineteen polygons of which eight were held
+Of few labels, those that are held out are missed. On the Landsat scene of the demo, with nineteen polygons of which eight were held
 out (mean of three folds, 12 epochs, one seed), the mean accuracy of the classes on polygons that no training saw rose from 0.59 to
-0.67 when all nineteen were trained on; overall accuracy stayed at 0.69. The figures that are reported stay those of the first training,
-which never saw the held-out labels.
+0.67 when all nineteen were trained on; overall accuracy stayed at 0.69. The figures that are reported stay those of the first
+training, which never saw the held-out labels.
 """
 
 from __future__ import annotations
