@@ -79,9 +79,10 @@ def _announce(settings: ClassifySettings, job: Job) -> Iterator[Event]:
         yield info("PREDICT_BACKGROUND has no effect: the model has no background class.")
     plan = job.plan
     bands = f", in {len(plan.bands)} column bands to save memory" if len(plan.bands) > 1 else ""
+    size = f"{int(job.wanted.width):,} × {int(job.wanted.height):,} pixels"
     yield info(
-        f"{plan.width:,} × {plan.height:,} pixels in {plan.tile_count:,} tiles of {plan.tile} × {plan.tile}{bands}; with overlap and "
-        f"padding the network computes {plan.overlap_factor:.2f} pixels for each."
+        f"{size} in {plan.tile_count:,} tiles of {plan.tile} × {plan.tile}{bands}; with overlap and padding the network computes "
+        f"{plan.tile_count * plan.tile**2 / (job.wanted.width * job.wanted.height):.2f} pixels for each."
     )
 
 
@@ -89,8 +90,8 @@ def _open_outputs(
     stack: ExitStack, settings: ClassifySettings, job_id: str, job: Job, raster: RasterInfo, legend: list[LegendEntry]
 ) -> tuple[RasterOutput, RasterOutput | None]:
     """The class raster and, when asked for, the confidence raster; the stack removes what does not get finished."""
-    transform = raster.transform * Affine.translation(job.window.col_off, job.window.row_off)
-    shape = (job.plan.height, job.plan.width)
+    transform = raster.transform * Affine.translation(job.wanted.col_off, job.wanted.row_off)
+    shape = (int(job.wanted.height), int(job.wanted.width))
     place = (transform, raster.crs_wkt)
     classes = stack.enter_context(RasterOutput(Path(settings.output), job_id, shape, job.dtype, job.nodata, *place, legend))
     if not settings.confidence:

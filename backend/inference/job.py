@@ -43,7 +43,8 @@ class Job:
     Attributes:
         source: GDAL source.
         bands: One-based bands in the model's order.
-        window: Part of the raster to classify.
+        window: Part of the raster to look at.
+        wanted: Part of the raster to write, within `window`.
         plan: Its tiles.
         model: The model.
         predictor: Runs the network.
@@ -55,6 +56,7 @@ class Job:
     source: str
     bands: list[int]
     window: Window
+    wanted: Window
     plan: TilePlan
     model: ModelDescription
     predictor: TilePredictor
@@ -141,20 +143,25 @@ class Job:
         self, probabilities: Tensor, strip: Strip, band: ColumnBand, classes: RasterOutput, confidence: RasterOutput | None
     ) -> Iterator[Event]:
         """Writes the rows that are final: (classes, rows, columns) probabilities of the band."""
-        left = band.left - self.plan.columns[band.tiles[0]]
-        rows, columns = probabilities.shape[1:]
-        valid = strip.valid[:rows, left : left + columns]
+        top, left = self.plan.rows[strip.row], band.left
+        rows = _cut(top, probabilities.shape[1], int(self.wanted.row_off - self.window.row_off), int(self.wanted.height))
+        columns = _cut(left, probabilities.shape[2], int(self.wanted.col_off - self.window.col_off), int(self.wanted.width))
+        before = left - self.plan.columns[band.tiles[0]]
         table = np.array(self.model.class_values, self.dtype)
-        for start in range(0, rows, ROWS_AT_ONCE):
-            part = slice(start, min(start + ROWS_AT_ONCE, rows))
-            best, winner = probabilities[:, part].max(0)
+        for start in range(rows.start, rows.stop, ROWS_AT_ONCE) if columns else ():
+            part, across = slice(start, min(start + ROWS_AT_ONCE, rows.stop)), slice(columns.start, columns.stop)
+            valid = strip.valid[part, before + columns.start : before + columns.stop]
+            best, winner = probabilities[:, part, across].max(0)
             index = winner.cpu().numpy()
-            self._count(index[valid[part]])
-            top = self.plan.rows[strip.row] + start
-            classes.write(top, band.left, np.where(valid[part], table[index], table.dtype.type(self.nodata)))
+            self._count(index[valid])
+            place = (
+                int(self.window.row_off - self.wanted.row_off) + top + start,
+                int(self.window.col_off - self.wanted.col_off) + left + columns.start,
+            )
+            classes.write(*place, np.where(valid, table[index], table.dtype.type(self.nodata)))
             if confidence is not None:
                 percent = (best.clamp(0, 1) * 100).round().to(torch.uint8).cpu().numpy()
-                confidence.write(top, band.left, np.where(valid[part], percent, np.uint8(PERCENT_NODATA)))
+                confidence.write(*place, np.where(valid, percent, np.uint8(PERCENT_NODATA)))
             yield from self._tell()
 
     def _count(self, channels: NDArray[np.int64]) -> None:
@@ -163,3 +170,8 @@ class Job:
             if count:
                 value = self.model.class_values[channel]
                 self.counts[value] = self.counts.get(value, 0) + count
+
+
+def _cut(first: int, length: int, begin: int, count: int) -> range:
+    """Which of ``length`` pixels from ``first`` on lie among the ``count`` from ``begin`` on, counted from ``first``."""
+    return range(max(begin - first, 0), max(min(begin + count - first, length), 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+from rasterio.windows import Window
 from torch import nn
 
 from ..errors import ToolboxError
@@ -50,6 +51,24 @@ def choose_tile(settings: ClassifySettings, model: ModelDescription, longest_sid
     return tile, overlap
 
 
+def add_context(wanted: Window, raster: RasterInfo, tile: int, overlap: int) -> Window:
+    """The part of the raster to look at, so that a part of it can be classified: what lies around it counts for the network, too.
+
+    Grown by the overlap on each side, and to a whole tile at least, as far as the raster goes.
+    """
+
+    def grow(first: int, length: int, whole: int) -> tuple[int, int]:
+        around = max(overlap, (tile - length) // 2)
+        start, end = max(first - around, 0), min(first + length + around, whole)
+        missing = max(tile - (end - start), 0)  # at an edge of the raster the other side gives more
+        start, end = max(start - missing, 0), min(end + missing, whole)
+        return start, end - start
+
+    left, width = grow(int(wanted.col_off), int(wanted.width), raster.width)
+    top, height = grow(int(wanted.row_off), int(wanted.height), raster.height)
+    return Window(left, top, width, height)
+
+
 def build_legend(model: ModelDescription) -> list[LegendEntry]:
     """The classes as they are shown, the background first if the model has one."""
     background = [LegendEntry(BACKGROUND, "Background", BACKGROUND_COLOR)] if model.has_background else []
@@ -67,9 +86,10 @@ def prepare_job(
     with RasterReader(settings.raster) as reader:
         raster, available = reader.info, reader.bands
     bands, remark = match_bands(raster, available, [band.name for band in model.bands], model.name)
-    window = choose_window(raster, settings.extent)
+    wanted = choose_window(raster, settings.extent)
+    tile, overlap = choose_tile(settings, model, max(int(wanted.width), int(wanted.height)))
+    window = add_context(wanted, raster, tile, overlap)
     width, height = int(window.width), int(window.height)
-    tile, overlap = choose_tile(settings, model, max(width, height))
     per_column = column_bytes(tile, len(model.class_values), len(bands))
     plan = make_plan(width, height, tile, overlap, widest_band=settings.memory_mb * 2**20 // per_column)
     needed_mb = plan.widest * per_column / 2**20
@@ -78,5 +98,5 @@ def prepare_job(
         scarce = f"Even the narrowest strip needs {needed_mb:,.0f} MB, more than the {settings.memory_mb:,} MB allowed."
     suppressed = 0 if model.has_background and not settings.predict_background else None
     predictor = TilePredictor(network, torch_device, settings.batch_size, suppressed, settings.test_time_augmentation)
-    job = Job(settings.raster, bands, window, plan, model, predictor, torch_device)
+    job = Job(settings.raster, bands, window, wanted, plan, model, predictor, torch_device)
     return job, raster, [text for text in (remark, compare_gsd(raster, model.gsd_m), scarce) if text]

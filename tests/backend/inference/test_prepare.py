@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.inference.prepare import choose_tile
@@ -22,6 +23,27 @@ def test_extent_is_snapped_to_the_grid(tmp_path):
     assert np.array_equal(classes, values[0, 5:12, 10:20] + 1)
     with rasterio.open(tmp_path / "out" / "classes.tif") as result:
         assert result.transform == Affine(10, 0, 500_100, 0, -10, 5_199_950)
+
+
+class SurroundingsNetwork(torch.nn.Module):
+    """Class 0 or 1 by the mean of the first band over 9 × 9 pixels, with zeros beyond the edges."""
+
+    def forward(self, image):
+        mean = torch.nn.functional.avg_pool2d(image[:, :1], 9, 1, 4)
+        return torch.cat([1 - mean, mean], 1) * 50
+
+
+@pytest.mark.parametrize("corner", [(30, 20), (0, 0), (40, 24)])
+def test_what_lies_around_an_extent_counts_for_its_pixels(tmp_path, corner):
+    values = scene(70, 90, classes=2)
+    description, network = model(values=(1, 2)), SurroundingsNetwork()
+    whole, _ = run(tmp_path, values, description, network, tile_size=96)
+    left, top = corner
+    part, events = run(
+        tmp_path, values, description, network, tile_size=64, extent=pixel_box(left, top, left + 21, top + 20).bounds
+    )
+    assert np.array_equal(part, whole[top : top + 20, left : left + 21])
+    assert "21 × 20 pixels in 1 tiles" in events["info"][0]["message"]
 
 
 def test_extent_outside_is_refused(tmp_path):
