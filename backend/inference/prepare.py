@@ -60,8 +60,9 @@ def add_context(wanted: Window, raster: RasterInfo, tile: int, overlap: int) -> 
     def grow(first: int, length: int, whole: int) -> tuple[int, int]:
         around = max(overlap, (tile - length) // 2)
         start, end = max(first - around, 0), min(first + length + around, whole)
-        missing = max(tile - (end - start), 0)  # at an edge of the raster the other side gives more
-        start, end = max(start - missing, 0), min(end + missing, whole)
+        # At an edge of the raster the other side gives more.
+        start = max(min(start, end - tile), 0)
+        end = min(max(end, start + tile), whole)
         return start, end - start
 
     left, width = grow(int(wanted.col_off), int(wanted.width), raster.width)
