@@ -53,13 +53,13 @@ def write_errors(
     yield info(f"The error layer holds {len(truth):,} {'points' if kind == 'Point' else 'regions'}.")
     if findings.regions is not None and sum(pixels) < findings.regions.wrong_pixels:
         share = 100 * sum(pixels) / findings.regions.wrong_pixels
-        yield warning(f"The error layer holds the largest regions only, with {share:.3g} % of the wrong pixels.")
+        yield warning(f"The error layer holds the larger regions only, with {share:.3g} % of the wrong pixels.")
 
 
 def _list_wrong(findings: Findings) -> tuple[str, list[int], list[int], list[shapely.Geometry], list[int]]:
     """Kind of geometry; class on the map, true class, geometry and pixels of each error."""
     if isinstance(findings.reference, PointReference):
-        sample = findings.reference.finish()
+        sample = findings.reference.finish(needs_design=findings.settings.area_weighted)
         wrong = sample.mapped != sample.reference
         points = list(shapely.points(sample.x[wrong], sample.y[wrong]))
         return "Point", sample.mapped[wrong].tolist(), sample.reference[wrong].tolist(), points, [1] * len(points)

@@ -2,7 +2,7 @@
 """What is wrong on a map as polygons, one per connected region of one confusion.
 
 Regions end at the borders of the strips in which the map is read. Of very many only the largest are kept, so that time and memory
-stay bounded: thin ones are taken out of a strip before any polygon is made, and the rest compete for a fixed number of places.
+stay bounded: the smallest are taken out of a strip before any polygon is made, and the rest compete for a fixed number of places.
 """
 
 from __future__ import annotations
@@ -79,29 +79,32 @@ class RegionCollector:
 
 
 def _open(codes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The codes (rows, columns; 0 = right) without the thinnest regions, when there are very many.
+    """The codes (rows, columns; 0 = right) without the smallest regions, when there are very many.
 
-    Kept are the pixels of squares of one code (a morphological opening), of a larger and larger side until few enough regions are
-    left. Unlike a sieve by area it takes a few passes over the array, however many regions there are.
+    Kept are the pixels of straight runs of one code along a row or a column (a union of line openings), of a larger and larger
+    length until few enough regions are left; so long thin errors, such as borders, stay. Unlike a sieve by area it takes a few passes
+    over the array, however many regions there are.
     """
-    side = 2
+    length = 2
     opened = codes
-    while _count_corners(opened) > MOST_PER_STRIP and side <= min(codes.shape):
-        opened = _keep_squares(codes, side)
-        side *= 2
+    while _count_corners(opened) > MOST_PER_STRIP and length <= max(codes.shape):
+        opened = _keep_runs(codes, length)
+        length += max(length // 2, 1)
     return opened
 
 
-def _keep_squares(codes: NDArray[np.int32], side: int) -> NDArray[np.int32]:
-    """The codes of pixels that lie in a square of ``side`` pixels of the same code; 0 elsewhere."""
-    low = high = codes
+def _keep_runs(codes: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    """The codes of pixels that lie in a run of so many pixels of the same code, along a row or a column; 0 elsewhere."""
+    kept = np.zeros_like(codes)
     for axis in (0, 1):
-        low, high = _reduce(low, side, axis, np.minimum), _reduce(high, side, axis, np.maximum)
-    squares = np.where(low == high, low, 0)  # at the upper left corner of each square
-    for axis in (0, 1):
-        padding = [(side - 1, side - 1) if this == axis else (0, 0) for this in (0, 1)]
-        squares = _reduce(np.pad(squares, padding), side, axis, np.maximum)
-    return np.where(squares == codes, codes, 0)
+        if codes.shape[axis] < length:
+            continue
+        low, high = (_reduce(codes, length, axis, function) for function in (np.minimum, np.maximum))
+        runs = np.where(low == high, low, 0)  # at the first pixel of each run
+        padding = [(length - 1, length - 1) if this == axis else (0, 0) for this in (0, 1)]
+        runs = _reduce(np.pad(runs, padding), length, axis, np.maximum)
+        np.copyto(kept, codes, where=(runs == codes) & (codes > 0))
+    return kept
 
 
 def _reduce(values: NDArray[np.int32], side: int, axis: int, function: np.ufunc) -> NDArray[np.int32]:

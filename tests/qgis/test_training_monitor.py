@@ -118,10 +118,13 @@ def test_two_trainings_at_once_are_told_apart(monitor, training):
     _, second = training("two")
     monitor.open(first)
     wait_until(lambda: monitor.run.history)
-    monitor.open()
-    names = [monitor.dock.runs.itemText(place) for place in range(2)]
-    assert all("(running)" in name for name in names)
-    place = next(place for place in range(2) if "→ two" in names[place])
+
+    def names():
+        monitor.open()
+        return [monitor.dock.runs.itemText(place) for place in range(2)]
+
+    wait_until(lambda: all("(running)" in name for name in names()))  # one that has only just been made does not run yet
+    place = next(place for place, name in enumerate(names()) if "→ two" in name)
     monitor.dock.runs.activated.emit(place)
     assert monitor.run.folder == second
     wait_until(lambda: monitor.run.history)

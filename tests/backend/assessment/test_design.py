@@ -74,12 +74,13 @@ def test_a_distance_below_a_pixel_keeps_all_points_at_once():
     assert keep_apart(pixels, {1: 3}, 1e-300, (10, 10)) == {1: pixels[1][:3]}
 
 
-def test_very_many_thin_regions_leave_the_thick_ones(monkeypatch):
+def test_of_very_many_small_regions_the_thick_and_the_long_ones_stay(monkeypatch):
     monkeypatch.setattr("deep_learning_toolbox.backend.assessment.regions.MOST_PER_STRIP", 4)
     codes = np.zeros((30, 40), np.int32)
     codes[::3, ::3] = 1
     codes[4:12, 5:20] = 7
     codes[20:23, 20:23] = 2
+    codes[26, 5:35] = 3  # a border of one pixel's width
     opened = _open(codes)
-    assert set(np.unique(opened)) == {0, 2, 7}
-    assert (opened == 7).sum() == 120 and (opened == 2).sum() == 9
+    assert set(np.unique(opened)) == {0, 2, 3, 7}
+    assert (opened == 7).sum() == 120 and (opened == 2).sum() == 9 and (opened == 3).sum() == 30
