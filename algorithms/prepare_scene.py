@@ -142,7 +142,7 @@ class PrepareScene(BackendAlgorithm):
         texts.update({name: self.parameterAsEnumString(parameters, name, context) for name in choices})
         try:
             SceneSettings(
-                inputs=["checked above"],
+                inputs=self.parameterDefinition(self.INPUT).sources(parameters.get(self.INPUT), context),
                 output="named.tif",
                 mask_clouds=self.parameterAsBoolean(parameters, self.MASK_CLOUDS, context),
                 resolution=self.parameterAsDouble(parameters, self.RESOLUTION, context),
