@@ -186,6 +186,11 @@ def test_bands_are_taken_in_the_order_asked_for_by_name_or_code(folder, output):
     assert describe(str(output)).band_names == ("nir", "red", "green")
 
 
+def test_band_asked_for_by_name_and_by_code_is_told(folder, output):
+    with pytest.raises(ToolboxError, match="asks for the band red twice"):
+        prepare(landsat(folder), output, bands="red;B4")
+
+
 def test_all_bands_of_level_1_are_brought_to_the_panchromatic_grid(folder, output):
     ramp = np.tile(np.arange(6, dtype=np.uint16) * 100 + 10_000, (SIZE, 1))
     folder = landsat(folder, level="L1TP", bands={"4": ramp})

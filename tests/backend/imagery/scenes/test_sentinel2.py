@@ -306,7 +306,7 @@ def test_band_of_another_utm_zone_within_a_product_is_refused(tmp_path, output):
         ("BOA_QUANTIFICATION_VALUE", "OTHER", "no usable quantification value"),
         (">-1000<", ">minus<", "no usable quantification value"),
         ("</n1:General_Info>", "", "no complete metadata file"),
-        ("<n1:General_Info>", '<!DOCTYPE x><n1:General_Info>', "no complete metadata file"),
+        ("<n1:General_Info>", "<!DOCTYPE x><n1:General_Info>", "no complete metadata file"),
     ],
 )
 def test_foreign_or_damaged_metadata_are_refused(tmp_path, output, old, new, message):
