@@ -108,8 +108,8 @@ class PrepareScene(BackendAlgorithm):
                 self.RESOLUTION, self.tr("Cell size"), QgsProcessingParameterNumber.Type.Double, 0.0, False, 0.0
             ),
             self.tr(
-                "In units of the scene's coordinate system, such as 10, 20, 30 or 60 m. 0 = that of the finest band; for a list, "
-                "of the first raster."
+                "In units of the scene's coordinate system, such as 10, 20, 30 or 60 m; in degrees where that has degrees (10 m are "
+                "about 0.00009). 0 = that of the finest band; for a list, of the first raster."
             ),
         )
         self.add(

@@ -24,8 +24,8 @@ from .raster_source import RasterSource
 
 # Those of resources/tables/sensors.json, which is not read while QGIS starts; a test compares them.
 SENSORS = (
-    "auto", "landsat4", "landsat5", "landsat7", "landsat8", "landsat9", "sentinel2a", "sentinel2b", "sentinel2c", "modis",
-    "planetscope", "planetscope4", "worldview2", "worldview3", "sentinel1", "custom",
+    "auto", "landsat4", "landsat5", "landsat7", "landsat8", "landsat9", "sentinel2a", "sentinel2b", "sentinel2c", "sentinel2d",
+    "modis", "planetscope", "planetscope4", "worldview2", "worldview3", "sentinel1", "custom",
 )  # fmt: skip
 OUT_OF_RANGE_CHOICES = ("keep", "clip", "nodata")
 PICKER = "ui.index_parameter.IndexParameter"  # the widget with the searchable list, imported when a dialog is opened

@@ -323,12 +323,6 @@ def test_foreign_or_damaged_metadata_are_refused(folder, output, changes, messag
         prepare(folder, output)
 
 
-def test_image_taken_at_night_is_refused(folder, output):
-    change_metadata(landsat(folder, level="L1TP"), ("SUN_ELEVATION = 18.80722985", "SUN_ELEVATION = -5.0"))
-    with pytest.raises(ToolboxError, match="taken at night"):
-        prepare(folder, output)
-
-
 def test_file_names_that_lead_out_of_the_product_are_not_followed(folder, output, tmp_path):
     landsat(folder)
     name = next(folder.glob("*_SR_B4.TIF")).name
