@@ -155,9 +155,7 @@ def _name_quality(metadata: LandsatMetadata, sensor: Sensor) -> dict[str, str]:
     return {kind: file for kind, key in keys.items() if (file := metadata.find("PRODUCT_CONTENTS", key))}
 
 
-def _find_quality(
-    files: ProductFiles, metadata: LandsatMetadata, sensor: Sensor, present: dict[str, str]
-) -> tuple[QualityBand, ...]:
+def _find_quality(files: ProductFiles, metadata: LandsatMetadata, sensor: Sensor, present: dict[str, str]) -> tuple[QualityBand, ...]:
     """The quality bands whose files are there."""
     cell_size = metadata.number("PROJECTION_ATTRIBUTES", "GRID_CELL_SIZE_REFLECTIVE")
     return tuple(
