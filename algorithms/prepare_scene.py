@@ -76,7 +76,8 @@ class PrepareScene(BackendAlgorithm):
             SceneInput(self.INPUT, self.tr("Scene or rasters")),
             self.tr(
                 "One product: its folder, .zip, .tar, or metadata file (…_MTL.txt, .json, .xml, MTD_MSIL1C.xml, MTD_MSIL2A.xml). "
-                "Or several rasters: layers of the project, band files, or anything to be stacked."
+                "Or several rasters: layers of the project, band files, or anything to be stacked. In the list, Add Directory takes a "
+                "product's folder, Add File(s) an archive, a metadata file or rasters."
             ),
         )
         self.add(

@@ -57,6 +57,7 @@ class IndexPicker(QDialog):
         self._build(remark)
         self._fill()
         self._filter()
+        self._show_first()
 
     def _build(self, remark: str) -> None:
         self.search = QgsFilterLineEdit(self)
@@ -133,6 +134,12 @@ class IndexPicker(QDialog):
         """Whether the image has what an index needs."""
         return not self._missing(load_catalogue().indices[name])
 
+    def _show_first(self) -> None:
+        """Leads to the first chosen row, else to the first one, so that its formula is shown."""
+        row = next((item for item in self._items() if item.data(0, NAME_ROLE) in self._chosen), self.tree.topLevelItem(0))
+        self.tree.setCurrentItem(row)
+        self.tree.scrollToItem(row)
+
     def _items(self) -> list[QTreeWidgetItem]:
         return [self.tree.topLevelItem(row) for row in range(self.tree.topLevelItemCount())]
 
@@ -167,7 +174,7 @@ class IndexPicker(QDialog):
         lines = [translate("Chosen: {}").format(self.selection() or "–")]
         impossible = [name for name in self._chosen if not self.is_possible(name)]
         if impossible:
-            lines.append(translate("The image cannot give {}; untick them, or choose another sensor.").format(", ".join(impossible)))
+            lines.append(translate("Untick what the image cannot give, or choose another sensor: {}").format(", ".join(impossible)))
         self.chosen_label.setText("\n".join(lines))
 
     def _show_details(self, item: QTreeWidgetItem | None, _previous: object = None) -> None:

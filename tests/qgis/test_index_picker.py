@@ -55,6 +55,13 @@ def test_search_finds_names_titles_formulas_and_platforms(make_picker):
     assert picker.visible_names() == []
 
 
+def test_list_opens_at_what_is_chosen_or_at_its_top_and_shows_a_formula(make_picker):
+    picker = make_picker("x=N;SAVI")
+    assert picker.tree.currentItem().text(0) == "SAVI"
+    assert "(N + R + L)" in picker.details.toPlainText()
+    assert make_picker().tree.currentItem().text(0) == "AFRI1600"
+
+
 def test_domain_narrows_the_list(make_picker):
     picker = make_picker()
     picker.domain.setCurrentIndex(picker.domain.findData("radar"))
@@ -92,7 +99,8 @@ def test_chosen_index_that_the_image_cannot_give_is_named_and_can_only_be_untick
     picker = make_picker("NDBI;NDVI")
     item = item_of(picker, "NDBI")
     assert item.checkState(0) == Qt.CheckState.Checked
-    assert "cannot give NDBI;" in picker.chosen_label.text()
+    assert picker.tree.currentItem() is item
+    assert "cannot give, or choose another sensor: NDBI" in picker.chosen_label.text()
     picker.only_possible.setChecked(True)
     assert {"NDBI", "NDVI"} <= set(picker.visible_names())
     assert item.flags() & Qt.ItemFlag.ItemIsUserCheckable
