@@ -233,8 +233,9 @@ class Stacker:
         parts = [(window, position) for window in windows for position in range(len(self.bands))]
         told = time.monotonic()
         for done, ((window, position), (stored, valid)) in enumerate(read_ahead(parts, self._read), start=1):
-            self.valid[position] += int(np.count_nonzero(valid))
-            output.write(window, self.pixels.encode(self.bands[position], stored, valid), position + 1)
+            encoded = self.pixels.encode(self.bands[position], stored, valid)
+            self.valid[position] += self.pixels.count_valid(encoded)
+            output.write(window, encoded, position + 1)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 yield progress(WRITE_SHARE * done / len(parts), f"{done} of {len(parts)} windows of the bands")
