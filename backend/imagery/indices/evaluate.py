@@ -145,7 +145,6 @@ class IndexEvaluator:
                 result[position] = band
                 if has_data is not None:
                     result[position, ~has_data] = np.nan
-                result[position, np.isinf(result[position])] = np.nan  # more than float32 holds
             known[number] = usable[number] = has_data
             if scale.is_reflectance:
                 usable[number] = self._handle_range(number, band, has_data, tally)
