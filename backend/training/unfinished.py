@@ -2,7 +2,7 @@
 """The state of a training that may be interrupted, in one file of the output folder, from which it goes on.
 
 It is written after an epoch, under a temporary name first, so that a crash while writing leaves the one before. A training that
-ends well removes it, and so does one that is cancelled; one that fails or dies leaves it.
+ends well removes it, and so does one that its user cancels; one that fails, dies, or ends because QGIS or the machine does, leaves it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ..errors import ToolboxError
-from ..runtime.protocol import Event, info, warning
+from ..runtime.protocol import CANCEL_FILE, Event, info, warning
 from .dataset import ChipStore
 from .settings import TrainSettings
 
@@ -28,7 +28,7 @@ SHOWN_DIFFERENCES = 4
 
 
 class Unfinished:
-    """Keeps the state of a training; a context manager that removes it when the training is cancelled.
+    """Keeps the state of a training; a context manager that removes it when the user cancels the training.
 
     Args:
         folder: The output folder.
@@ -47,7 +47,8 @@ class Unfinished:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is GeneratorExit and self._writes:
+        # A stage is closed when the user cancels, which leaves a file, but also when QGIS or the machine goes down.
+        if kind is GeneratorExit and self._writes and Path(CANCEL_FILE).exists():
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
 

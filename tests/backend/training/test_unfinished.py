@@ -94,13 +94,18 @@ def test_other_settings_or_a_damaged_state_are_refused_and_left(settings, monkey
     assert path.is_file()
 
 
-def test_a_cancelled_training_leaves_no_state(settings):
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_training_that_its_user_cancels_leaves_no_state_and_one_that_goes_down_with_qgis_does(settings, tmp_path, cancelled):
     request = settings(max_epochs=3)
     events = train(request, "job")
     while next(events)["event"] != "memory":
         pass
+    next(events)  # the state is written when the epoch's events are through
+    if cancelled:
+        (tmp_path / "cancel").touch()
     events.close()
-    assert not Path(request.output).exists()
+    assert not cancelled or not Path(request.output).exists()
+    assert cancelled or list_files(request.output) == [UNFINISHED]
 
 
 def test_a_full_disk_while_saving_the_state_is_told_and_the_last_good_one_survives(settings, monkeypatch):
