@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from .accept_bar import AcceptBar
 from .export_tab import ExportTab
 from .notice import Notice
 from .objects_table import ObjectsTable
@@ -81,7 +82,9 @@ class LabelDock(QgsDockWidget):
         guidance.setContentsMargins(0, 0, 0, 0)
         guidance.addWidget(self.only_unlabelled, 1)
         guidance.addWidget(self.preview)
+        self.accept = AcceptBar()
         self.body.addWidget(self.guidance)
+        self.body.addWidget(self.accept)
         self.body.addWidget(splitter, 1)
         self.setWidget(body)
 

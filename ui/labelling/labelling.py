@@ -15,6 +15,7 @@ from qgis.PyQt.QtCore import QObject
 
 from ...algorithms.label_schema import LabelSchema
 from ...backend.errors import ToolboxError
+from .accept import AcceptAreas
 from .class_defaults import set_defaults
 from .class_keys import ClassKeys
 from .classes_in_file import ClassesInFile
@@ -75,6 +76,7 @@ class Labelling(QObject):
         self.files = LayerFiles(dock, project)
         self.sections = Sections(dock, canvas, project)
         self.preview = Preview(dock.preview, canvas, project)
+        self.accept = AcceptAreas(dock.accept, self.preview, self.switch, self.editor, canvas)
         self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
         self.state.show_schema()
@@ -94,6 +96,7 @@ class Labelling(QObject):
         if self._keys is not None:
             self._keys.remove()
             self._keys = None
+        self._dock.accept.accept.setChecked(False)
         self.switch.stop()
         self._dock.only_unlabelled.setChecked(False)
 
@@ -104,8 +107,8 @@ class Labelling(QObject):
         self._stopped = True
         self.pause()
         self._leave_layer()
-        self.switch.remove()
         self.preview.remove()
+        self.switch.remove()
         self.sections.remove()
         for store in self._stores.values():
             store.close()
