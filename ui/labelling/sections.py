@@ -51,5 +51,5 @@ class Sections(QObject):
 
     def remove(self) -> None:
         """Gives the canvas back."""
-        self.image_controls.lower_image()
+        self.image_controls.remove()
         self.tiles.remove()
