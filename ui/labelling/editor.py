@@ -28,6 +28,7 @@ from ...algorithms.label_layer import CODE, IMAGERY
 from ...algorithms.label_schema import LabelClass, LabelSchema
 from ...backend.errors import ToolboxError
 from .free_ground import FreeGround
+from .label_check import overlap
 from .preview_regions import Region
 from .store import LabelStore
 from .texts import tr
@@ -190,7 +191,7 @@ class LabelEditor(QObject):
         return entry
 
     def _insert(self, layer: QgsVectorLayer, shape: QgsGeometry, entry: LabelClass) -> None:
-        others = [feature for feature in self._meeting(layer, shape) if _overlaps(feature.geometry(), shape)]
+        others = [feature for feature in self._meeting(layer, shape) if not overlap(feature.geometry(), shape).isEmpty()]
         self._create(layer, shape, entry)
         differing = sum(self.store.value_of(other) != entry.value for other in others)
         if differing:
@@ -268,11 +269,6 @@ def _polygons(geometry: QgsGeometry, layer: QgsVectorLayer) -> QgsGeometry:
     else:
         joined.convertToSingleType()
     return joined
-
-
-def _overlaps(first: QgsGeometry, second: QgsGeometry) -> bool:
-    """Whether two shapes share an area; a common edge is none."""
-    return first.intersection(second).area() > 1e-9 * min(first.area(), second.area())
 
 
 def _demand(was_done: bool, layer: QgsVectorLayer) -> None:

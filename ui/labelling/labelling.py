@@ -16,6 +16,7 @@ from qgis.PyQt.QtCore import QObject
 from ...algorithms.label_schema import LabelSchema
 from ...backend.errors import ToolboxError
 from .accept import AcceptAreas
+from .check import LabelCheck
 from .class_defaults import set_defaults
 from .class_keys import ClassKeys
 from .classes_in_file import ClassesInFile
@@ -77,6 +78,7 @@ class Labelling(QObject):
         self.sections = Sections(dock, canvas, project)
         self.preview = Preview(dock.preview, canvas, project)
         self.accept = AcceptAreas(dock.accept, self.preview, self.switch, self.editor, canvas)
+        self.check = LabelCheck(dock.objects.check_bar, self.editor, canvas)
         self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
         self.state.show_schema()
@@ -223,6 +225,7 @@ class Labelling(QObject):
             (dock.objects.zoom_wanted, self.zoom_to),
             (dock.objects.delete_wanted, edit.delete),
             (dock.objects.class_wanted, edit.set_class),
+            (dock.objects.check.clicked, lambda _checked: self.check.start(self.state.index)),
             (dock.export.export_clicked, self.export),
             (dock.only_unlabelled.toggled, lambda on: cover_labelled(self._canvas, edit.layer, on)),
             (dock.closedStateChanged, lambda closed: self.pause() if closed else self.resume()),
@@ -261,6 +264,7 @@ class Labelling(QObject):
     def _leave_layer(self) -> None:
         """Ends the work on the layer; its store goes on keeping the journal."""
         cover_labelled(self._canvas, None, False)
+        self.check.end()
         self.classes.leave()
         store = self.editor.store
         if self.state.index is not None:

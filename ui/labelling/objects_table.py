@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QMenu,
+    QPushButton,
     QTableView,
     QToolButton,
     QVBoxLayout,
@@ -21,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...algorithms.label_schema import LabelSchema
+from .check_bar import CheckBar
 from .objects_model import IMAGERY, ObjectsFilter, ObjectsModel
 from .schema_tree import swatch
 from .texts import tr
@@ -68,11 +70,16 @@ class ObjectsTable(QWidget):
         for button in (self.zoom, self.change, self.delete):
             buttons.addWidget(button)
         buttons.addStretch(1)
+        self.check = QPushButton(tr("Check"))
+        self.check.setToolTip(tr("Looks for labels that overlap and for outlines that cross themselves, and leads to them."))
+        buttons.addWidget(self.check)
+        self.check_bar = CheckBar()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 4, 2, 2)
         layout.addLayout(row)
         layout.addWidget(self.view)
         layout.addLayout(buttons)
+        layout.addWidget(self.check_bar)
 
     def show_schema(self, schema: LabelSchema) -> None:
         """Shows these classes by name and colour."""
