@@ -103,7 +103,7 @@ def test_mended_fault_leaves_the_list(desk):
     desk.editor.delete(desk.layer.selectedFeatureIds()[:1])
     assert step(desk) == "No label crosses itself, and none overlaps another one."
     desk.dock.undo.click()
-    assert check(desk).startswith("1/2")
+    assert check(desk).startswith("1/1")
 
 
 def test_place_is_shown_in_the_projects_coordinates(desk):

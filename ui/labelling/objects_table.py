@@ -48,6 +48,9 @@ class ObjectsTable(QWidget):
         super().__init__(parent)
         self._showing, self._imagery, self._schema = False, "", LabelSchema()
         self.model, self.proxy = ObjectsModel(self), ObjectsFilter(self)
+        # A deleted label leaves the selection, but not because the user selected others. Before the filter hears of it.
+        self.model.rowsAboutToBeRemoved.connect(lambda *_rows: self._set_showing(True))
+        self.model.rowsRemoved.connect(lambda *_rows: self._set_showing(False))
         self.proxy.setSourceModel(self.model)
         self.view = self._build_view()
         self.search = QLineEdit()
@@ -135,6 +138,9 @@ class ObjectsTable(QWidget):
         button.setAutoRaise(True)
         button.clicked.connect(lambda _checked=False: signal.emit(self.selected_fids()))
         return button
+
+    def _set_showing(self, showing: bool) -> None:
+        self._showing = showing
 
     def _tell_selection(self, *_selections: object) -> None:
         if not self._showing:
