@@ -341,3 +341,6 @@ def test_tiles_belong_to_the_label_layer_and_go_on_where_they_were_left(desk, la
     desk.project.removeMapLayer(labels.id())
     assert tiles.grid is None
     assert not bar.isEnabled()
+    desk.project.clear()
+    desk.labelling.files.open(str(folder / "labels.gpkg"))  # in a new project
+    assert (bar.progress.value(), bar.progress.maximum()) == (2, total)

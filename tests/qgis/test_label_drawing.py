@@ -4,7 +4,7 @@
 import pytest
 from label_desk import LabelDesk, box
 from label_hand import RIGHT_BUTTON, SHIFT, Hand, mover, real_tools
-from qgis.core import QgsGeometry, QgsPointXY
+from qgis.core import QgsGeometry, QgsPointXY, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis_helpers import LEFT, TOP, make_layer
 
@@ -145,6 +145,57 @@ def test_label_moves_with_the_mouse_and_turns_with_shift(desk, hand):
     bounds = shape.boundingBox()
     assert bounds.height() > bounds.width()  # a quarter turn
     assert desk.rows() == [(2, "Forest")]
+
+
+def take_segments(desk, hand):
+    segments = make_layer([(box(20, 20, 10),), (box(30, 20, 10),)], [])
+    desk.project.addMapLayer(segments)
+    use(desk, "segment")
+    desk.dock.segments.setLayer(segments)
+    hand.drag((25, 25), (28, 25), (35, 25))
+
+
+def paint(desk, hand):
+    use(desk, "brush")
+    hand.drag((15, 25), (30, 25), (60, 25))
+
+
+def cut_through(desk, hand):
+    use(desk, "brush")
+    hand.drag((30, 5), (30, 30), (30, 90), modifiers=SHIFT)
+
+
+def move(desk, hand):
+    desk.labelling.switch.actions["move"].trigger()
+    hand.drag((25, 22), (26, 35), (35, 55))
+
+
+def turn(desk, hand):
+    desk.labelling.switch.actions["move"].trigger()
+    hand.drag((39, 22), (35, 30), (30, 39), modifiers=SHIFT)
+
+
+@pytest.mark.parametrize("work", [take_segments, paint, cut_through, move, turn])
+def test_what_other_tools_do_is_one_step_back_and_forth_and_saved(desk, hand, work):
+    use(desk, "rectangle")
+    hand.drag((20, 20), (30, 30), (40, 25))
+    before = as_texts(shapes(desk))
+    work(desk, hand)
+    after = as_texts(shapes(desk))
+    assert after != before
+    desk.dock.undo.click()
+    assert as_texts(shapes(desk)) == before
+    desk.dock.redo.click()
+    assert as_texts(shapes(desk)) == after
+    desk.dock.save.click()
+    file = QgsVectorLayer(desk.layer.source(), "again", "ogr")
+    assert as_texts([feature.geometry() for feature in file.getFeatures()]) == after
+    assert {name for _value, name in desk.saved()} == {"Forest"}
+
+
+def as_texts(geometries):
+    """Shapes to the centimetre, as single polygons, in any order."""
+    return sorted(part.asWkt(2) for geometry in geometries for part in geometry.asGeometryCollection())
 
 
 def test_tools_draw_where_the_mouse_is_on_a_rotated_canvas(desk, hand):
