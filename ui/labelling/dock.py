@@ -112,11 +112,12 @@ class LabelDock(QgsDockWidget):
         self.layer.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
         self.layer.setAllowEmptyLayer(True, tr("(none)"))
         self.layer.setMinimumContentsLength(10)
-        self.layer.setLayer(None)
+        self.layer.setCurrentIndex(0)  # not setLayer(None), which shows a blank line instead of that text
         self.imagery = QgsMapLayerComboBox()
         self.imagery.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.imagery.setAllowEmptyLayer(True)
         self.imagery.setMinimumContentsLength(10)
+        self.imagery.setCurrentIndex(0)
         self.imagery.setToolTip(tr("The image that is labelled; its name is kept with each label."))
         row = QHBoxLayout()
         row.setSpacing(2)

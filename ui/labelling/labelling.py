@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsMapLayer, QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QObject
 
@@ -119,12 +119,18 @@ class Labelling(QObject):
 
     def suggest(self) -> None:
         """Chooses the first label layer and the first image of the project, where none is chosen."""
-        layers = [node.layer() for node in self._project.layerTreeRoot().findLayers() if node.layer() is not None]
+        nodes = [node for node in self._project.layerTreeRoot().findLayers() if node.layer() is not None]
+        layers = [node.layer() for node in nodes]
         if self._dock.imagery.currentLayer() is None:
-            self._dock.imagery.setLayer(next((layer for layer in layers if isinstance(layer, QgsRasterLayer)), None))
+            images = [node for node in nodes if isinstance(node.layer(), QgsRasterLayer)]
+            # What is in view first, and pictures before maps of classes.
+            images.sort(key=lambda node: (not node.isVisible(), isinstance(node.layer().renderer(), QgsPalettedRasterRenderer)))
+            if images:
+                self._dock.imagery.setLayer(images[0].layer())
         if self._dock.layer.currentLayer() is None:
-            ours = (layer for layer in layers if isinstance(layer, QgsVectorLayer) and is_label_layer(layer))
-            self._dock.layer.setLayer(next(ours, None))
+            ours = next((layer for layer in layers if isinstance(layer, QgsVectorLayer) and is_label_layer(layer)), None)
+            if ours is not None:
+                self._dock.layer.setLayer(ours)
         if self.editor.layer is None:
             self.offers.begin()
 
