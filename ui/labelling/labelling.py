@@ -294,6 +294,7 @@ class Labelling(QObject):
         """Labels a new layer with the present classes."""
         schema = self.editor.schema
         self._dock.layer.setLayer(layer)
+        self._dock.schema.tree.setFocus()  # the button that was pressed is gone; the next digit is not meant for the search
         if schema.classes and self.editor.layer is layer:
             self.editor.schema, self.editor.current = schema, schema.classes[0].value
             self._schema_edited()
