@@ -102,7 +102,7 @@ def _color(layer: QgsRasterLayer, preset: IndexPreset, view: QgsRectangle) -> No
     renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1)
     renderer.setClassificationMin(lowest)
     renderer.setClassificationMax(highest if highest > lowest else lowest + 1e-6)
-    renderer.createShader(ramp, QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous, 0, True)
+    renderer.createShader(ramp, QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous, 0, False)
     missing = QgsRasterTransparency.TransparentSingleValuePixel()
     missing.min, missing.max, missing.percentTransparent = *NODATA, 100
     transparency = QgsRasterTransparency()
