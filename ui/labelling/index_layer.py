@@ -48,13 +48,13 @@ def presets() -> list[IndexPreset]:
     soil, plants, water = QColor(140, 81, 10), QColor(0, 104, 55), QColor(5, 60, 150)
     built, burnt, dry = QColor(165, 0, 38), QColor(60, 20, 20), QColor(200, 140, 60)
     return [
-        IndexPreset("NDVI", tr("NDVI (plants green)"), soil, plants),
-        IndexPreset("NDWI", tr("NDWI (open water blue)"), soil, water),
-        IndexPreset("MNDWI", tr("MNDWI (water blue, also among buildings)"), soil, water),
-        IndexPreset("NDMI", tr("NDMI (moist plants blue)"), dry, water),
-        IndexPreset("NDBI", tr("NDBI (built-up land red)"), plants, built),
-        IndexPreset("BI", tr("BI (bare soil brown)"), plants, soil),
-        IndexPreset("NBR", tr("NBR (burnt land dark)"), burnt, plants),
+        IndexPreset("NDVI", tr("NDVI: plants"), soil, plants),
+        IndexPreset("NDWI", tr("NDWI: open water"), soil, water),
+        IndexPreset("MNDWI", tr("MNDWI: water in towns"), soil, water),
+        IndexPreset("NDMI", tr("NDMI: moisture"), dry, water),
+        IndexPreset("NDBI", tr("NDBI: built-up land"), plants, built),
+        IndexPreset("BI", tr("BI: bare soil"), plants, soil),
+        IndexPreset("NBR", tr("NBR: burnt land"), burnt, plants),
     ]
 
 
@@ -102,7 +102,7 @@ def _color(layer: QgsRasterLayer, preset: IndexPreset, view: QgsRectangle) -> No
     renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1)
     renderer.setClassificationMin(lowest)
     renderer.setClassificationMax(highest if highest > lowest else lowest + 1e-6)
-    renderer.createShader(ramp, QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous, 0, True)
+    renderer.createShader(ramp, QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous, 0, False)
     missing = QgsRasterTransparency.TransparentSingleValuePixel()
     missing.min, missing.max, missing.percentTransparent = *NODATA, 100
     transparency = QgsRasterTransparency()

@@ -21,6 +21,7 @@ from ..tool_task import ToolTask
 from .texts import tr
 
 TOOL = "deeplearning:previewclasses"
+OPACITY = 0.6  # so that the image is seen below
 OUTPUTS = ("OUTPUT", "OUTPUT_UNCERTAINTY")
 
 
@@ -115,6 +116,7 @@ class Preview(QObject):
         ):
             layer = QgsRasterLayer(str(outputs[name]), title)
             layer.loadDefaultStyle()
+            layer.setOpacity(OPACITY)
             layer.setCustomProperty("skipMemoryLayersCheck", 1)
             self._project.addMapLayer(layer, False)
             root = self._project.layerTreeRoot()
