@@ -128,9 +128,7 @@ class Job:
         for number, tile_probabilities in zip(lefts, probabilities, strict=True):
             buffer.add(strip.row, number, tile_probabilities)
 
-    def _write_final(
-        self, probabilities: Tensor, strip: Strip, band: ColumnBand, outputs: Sequence[RasterOutput]
-    ) -> Iterator[Event]:
+    def _write_final(self, probabilities: Tensor, strip: Strip, band: ColumnBand, outputs: Sequence[RasterOutput]) -> Iterator[Event]:
         """Writes the rows that are final: (classes, rows, columns) probabilities of the band."""
         top, left = self.plan.rows[strip.row], band.left
         rows = _cut(top, probabilities.shape[1], int(self.wanted.row_off - self.window.row_off), int(self.wanted.height))

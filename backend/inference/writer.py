@@ -82,9 +82,7 @@ class RasterOutput:
         try:
             self._partial.mkdir(parents=True, exist_ok=True)
         except OSError as failure:
-            raise ToolboxError(
-                f"The output {self.path} cannot be written ({failure.strerror}); choose another folder."
-            ) from failure
+            raise ToolboxError(f"The output {self.path} cannot be written ({failure.strerror}); choose another folder.") from failure
         try:
             self._dataset = rasterio.open(self.rows, "w", **self._profile)
             for band, name in enumerate(self.layer.band_names, start=1):
