@@ -21,6 +21,7 @@ from ..models.definition import ModelDescription
 from ..models.package import load_model
 from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
+from .describe import describe_model
 from .job import COPY_SHARE, Job
 from .layers import Layer, list_layers
 from .polygons import PolygonOutput
@@ -52,6 +53,7 @@ def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     chosen = choose_device(settings.device)
     yield device(chosen.name, chosen.torch_device, chosen.reason)
     model, network = load_model(settings.model)
+    yield info(describe_model(model))
     yield from classify_with(settings, job_id, model, network, chosen.torch_device)
     outputs = {parameter: path for name, parameter in OUTPUTS.items() if (path := getattr(settings, name))}
     yield result({**outputs, "DEVICE_USED": chosen.name})
