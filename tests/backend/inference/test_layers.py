@@ -41,8 +41,10 @@ def open_layer(path):
 
 def test_uncertainty_is_the_entropy_in_percent_of_a_toss_between_all_classes():
     block = pixels((0.5, 0.5), (0.9, 0.1), (1.0, 0.0))
-    assert uncertainty(block).ravel().tolist() == [100, 47, 0]
-    assert uncertainty(pixels((1 / 3, 1 / 3, 1 / 3))).ravel().tolist() == [100]
+    assert uncertainty(block, 2).ravel().tolist() == [100, 47, 0]
+    assert uncertainty(pixels((1 / 3, 1 / 3, 1 / 3)), 3).ravel().tolist() == [100]
+    assert uncertainty(pixels((0.0, 0.5, 0.5)), 2).ravel().tolist() == [100]  # a background that must not win
+    assert uncertainty(pixels((1.0,)), 1).ravel().tolist() == [0]
     assert confidence(block).ravel().tolist() == [50, 90, 100]
     assert to_percent_of_each(block)[:, 0].tolist() == [[50, 90, 100], [50, 10, 0]]
 
@@ -65,6 +67,27 @@ def test_uncertainty_and_probabilities_are_written_beside_the_classes(tmp_path):
     assert (shares[:2, :10] == 50).all()
     assert (shares.argmax(0) + 1 == found)[10:60].all()
     assert (shares[:, 60:] == 255).all()
+
+
+def test_uncertainty_counts_a_background_only_where_it_may_win(tmp_path):
+    values = scene()
+    values[0] = 1.5  # as near to class 4 as to class 9
+    description = model(values=(4, 9), has_background=True)
+    path = tmp_path / "out" / "uncertainty.tif"
+    found = {}
+    for allowed in (True, False):
+        run(tmp_path, values, description, uncertainty=str(path), predict_background=allowed)
+        with rasterio.open(path) as result:
+            (found[allowed],) = np.unique(result.read(1)).tolist()
+    assert found == {True: round(100 * math.log(2) / math.log(3)), False: 100}
+
+
+def test_rasters_of_percent_are_shown_from_0_to_100_whatever_they_hold(tmp_path):
+    path = tmp_path / "out" / "confidence.tif"
+    run(tmp_path, scene(), confidence=str(path))
+    style = path.with_suffix(".qml").read_text()
+    assert 'type="singlebandpseudocolor"' in style
+    assert 'classificationMin="0" classificationMax="100"' in style
 
 
 def test_each_connected_region_becomes_a_valid_polygon_with_the_fields_of_a_label_layer(tmp_path, monkeypatch):
