@@ -21,13 +21,14 @@ from ..models.definition import ModelDescription
 from ..models.package import load_model
 from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
+from .describe import describe_model
 from .job import COPY_SHARE, Job
 from .layers import Layer, list_layers
 from .polygons import PolygonOutput
 from .prepare import build_legend, open_for, prepare_job
 from .settings import OUTPUTS, ClassifySettings
 from .sidecars import LegendEntry
-from .sieve import count_values, sieve_raster
+from .sieve import count_values, plan_sieve, sieve_raster
 from .writer import Grid, RasterOutput, publish
 
 # GDAL's default, a twentieth of the machine's memory, would come on top of the ceiling. This holds a row of blocks of the widest
@@ -52,6 +53,7 @@ def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     chosen = choose_device(settings.device)
     yield device(chosen.name, chosen.torch_device, chosen.reason)
     model, network = load_model(settings.model)
+    yield info(describe_model(model))
     yield from classify_with(settings, job_id, model, network, chosen.torch_device)
     outputs = {parameter: path for name, parameter in OUTPUTS.items() if (path := getattr(settings, name))}
     yield result({**outputs, "DEVICE_USED": chosen.name})
@@ -69,13 +71,14 @@ def classify_with(
         for text in warnings:
             yield warning(text)
         yield from _announce(settings, job)
+        sieve = plan_sieve(int(job.wanted.width), int(job.wanted.height), settings.min_region, settings.memory_mb)
         rasters = _open_rasters(stack, settings, job_id, job, opened.info, list_layers(settings, model, legend))
         yield from job.run(rasters)
         classes = rasters[-1]
         if settings.min_region:
             classes.close()
-            for _ in sieve_raster(classes.rows, settings.min_region):
-                yield progress(COPY_SHARE, "Removing small regions")
+            for share in sieve_raster(classes.rows, sieve):
+                yield progress(COPY_SHARE, f"Removing small regions, {share:.0%}")
             job.counts = count_values(classes.rows)
         polygons = yield from _trace_polygons(stack, settings, job_id, classes, opened.info)
         for raster in rasters:

@@ -20,6 +20,7 @@ from ..models.package import load_model
 from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
 from .classify import classify_with
+from .describe import describe_model
 from .folder_settings import FolderSettings
 from .mosaic import write_mosaic
 
@@ -47,6 +48,7 @@ def classify_folder(settings: FolderSettings, job_id: str) -> Iterator[Event]:
     chosen = choose_device(str(settings.options.get("device", "auto")))
     yield device(chosen.name, chosen.torch_device, chosen.reason)
     model, network = load_model(settings.model)
+    yield info(describe_model(model))
     Path(settings.output).mkdir(parents=True, exist_ok=True)
     failures = Failures()
     written: list[Path] = []

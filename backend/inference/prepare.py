@@ -16,9 +16,10 @@ from ..imagery.raster import RasterInfo, RasterReader
 from ..imagery.virtual_copy import describe_copy, has_cell_size, with_cell_size, write_copy
 from ..models.catalogue import is_convolutional
 from ..models.definition import BACKGROUND, ModelDescription
+from .describe import compare_sensor
 from .job import Job
 from .mask import MaskPolygons
-from .match import compare_gsd, compare_sensor, map_bands, match_bands
+from .match import compare_gsd, map_bands, match_bands
 from .plan import column_bytes, make_plan
 from .predict import TilePredictor
 from .settings import ClassifySettings
@@ -122,7 +123,7 @@ def open_for(model: ModelDescription, settings: ClassifySettings, folder: Path) 
         grid = with_cell_size(raster, settings.cell_size, Window(0, 0, raster.width, raster.height))
         write_copy(settings.raster, bands, Path(source), grid)
         opened = replace(describe_copy(source)[0], sensor=raster.sensor)
-    remarks = [remark, compare_sensor(raster, str(model.training.get("sensor") or "")), compare_gsd(opened, model.gsd_m)]
+    remarks = [remark, compare_sensor(raster.sensor, model), compare_gsd(opened, model.gsd_m)]
     return OpenedRaster(source, opened, bands, [text for text in remarks if text])
 
 

@@ -27,7 +27,7 @@ from ..errors import ToolboxError
 from ..runtime.disk import checked_writing
 from ..runtime.output_folder import partial_name
 from .layers import Layer
-from .sidecars import build_sidecar, build_style
+from .sidecars import build_percent_style, build_sidecar, build_style
 
 POLL_SECONDS = 0.2
 STALE = (".ovr", ".msk")  # GDAL would show the previous raster's overviews and mask with the new one
@@ -138,7 +138,8 @@ class RasterOutput:
         yield from self._copy()
         if self._legend:
             (self._partial / "final.tif.aux.xml").write_bytes(build_sidecar(self._legend, counts))
-            (self._partial / "final.qml").write_bytes(build_style(self._legend))
+        style = build_style(self._legend) if self._legend else build_percent_style()
+        (self._partial / "final.qml").write_bytes(style)
 
     def _copy(self) -> Iterator[None]:
         """Copies in a thread: GDAL cannot be asked to stop, and a large raster takes minutes."""
