@@ -104,7 +104,7 @@ class ClassifyPixels(BackendAlgorithm):
                 self.tr("Tiles per step; 0 = what fits into the memory."),
             ),
             (
-                self.integer(self.MEMORY, self.tr("Memory limit (MB)"), 2048, 64, 1_048_576),
+                self.integer(self.MEMORY, self.tr("Memory limit (MB)"), 1024, 64, 1_048_576),
                 self.tr("Ceiling for the image data held in memory at once; it does not depend on the raster's height."),
             ),
             (self.device_parameter(), self.device_help()),

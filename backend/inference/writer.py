@@ -2,7 +2,8 @@
 """Writes the rasters of a classification: by rows into a plain file, then once into a cloud-optimised GeoTIFF, then to its name.
 
 Nothing appears under a final name before everything is whole: the work is done in ``.partial-<job id>`` beside the output, and the
-sidecars are moved in before the raster they belong to.
+sidecars are moved in before the raster they belong to. After a `checkpoint` the plain file can be opened again by a later process
+that uses the same job id, should this one die.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from ..runtime.output_folder import partial_name
 from .sidecars import LegendEntry, build_sidecar, build_style
 
 POLL_SECONDS = 0.2
+ROWS_AT_ONCE = 512
+MARKER = "checkpoint"  # its presence tells that the plain file is whole up to some row
 STALE = (".ovr", ".msk")  # GDAL would show the previous raster's overviews and mask with the new one
 PLAIN = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "IF_SAFER", "sparse_ok": True}
 COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "NO", "blocksize": 512, "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS"}
@@ -45,6 +48,11 @@ class RasterOutput:
         crs_wkt: CRS; None without.
         legend: Classes for the colour table and the sidecars; empty for a raster of numbers.
 
+    Attributes:
+        path: Final name, absolute.
+        partial: Folder of the work under way.
+        is_continued: Whether the plain file is that of an earlier process.
+
     Raises:
         ToolboxError: The folder cannot be written.
     """
@@ -62,9 +70,11 @@ class RasterOutput:
     ) -> None:
         self.path = path.absolute()
         self._legend = legend
-        self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
+        self.partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
         self._profile = {**PLAIN, "height": shape[0], "width": shape[1], "count": 1, "dtype": dtype, "nodata": nodata}
         self._profile |= {"transform": transform, "crs": crs_wkt}
+        self.is_continued = False
+        self._is_kept = False
         self._made: list[Path] = []
         self._dataset: rasterio.io.DatasetWriter | None = None
 
@@ -73,13 +83,15 @@ class RasterOutput:
             raise ToolboxError(f"OUTPUT {self.path} is a folder; give the name of a file ending in .tif.")
         self._made = [folder for folder in self.path.parents if not folder.exists()]
         try:
-            self._partial.mkdir(parents=True, exist_ok=True)
+            self.partial.mkdir(parents=True, exist_ok=True)
         except OSError as failure:
-            raise ToolboxError(
-                f"The output {self.path} cannot be written ({failure.strerror}); choose another folder."
-            ) from failure
+            raise ToolboxError(f"The output {self.path} cannot be written ({failure.strerror}); choose another folder.") from failure
         try:
-            self._dataset = rasterio.open(self._partial / "rows.tif", "w", **self._profile)
+            if (self.partial / MARKER).exists():
+                self._reopen()
+                self.is_continued = True
+                return self
+            self._dataset = rasterio.open(self.partial / "rows.tif", "w", **self._profile)
             if self._legend and self._profile["dtype"] == "uint8":  # GeoTIFF wants the table before any pixel
                 self._dataset.write_colormap(1, {entry.value: (*entry.color, 255) for entry in self._legend})
         except BaseException:
@@ -92,10 +104,11 @@ class RasterOutput:
             # On a full disk closing fails too; the first failure is the one that is told.
             with contextlib.suppress(rasterio.errors.RasterioError) if failure else contextlib.nullcontext():
                 self._dataset.close()
-        self._clean_up()
+        if not self._is_kept:
+            self._clean_up()
 
     def _clean_up(self) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)  # what another program holds open is removed by the client later
+        shutil.rmtree(self.partial, ignore_errors=True)  # what another program holds open is removed by the client later
         for folder in self._made:
             with contextlib.suppress(OSError):  # not empty: it holds the result
                 folder.rmdir()
@@ -104,8 +117,36 @@ class RasterOutput:
         """Writes a rectangle (rows, columns) with its upper left corner at row and column."""
         if self._dataset is None:
             raise ValueError("the output is not open")
-        with checked_writing(self._partial):
+        with checked_writing(self.partial):
             self._dataset.write(values, 1, window=Window(column, row, values.shape[1], values.shape[0]))
+
+    def _reopen(self) -> None:
+        self._dataset = rasterio.open(self.partial / "rows.tif", "r+", SPARSE_OK=True)
+
+    def checkpoint(self) -> None:
+        """Brings everything written so far to the disk, so that a later process finds it."""
+        self._close()
+        (self.partial / MARKER).touch()
+        self._reopen()
+
+    def keep(self) -> None:
+        """Leaves the work under way on the disk when the context ends."""
+        self._is_kept = True
+
+    def take_rows(self, other: Path, rows: range) -> Iterator[None]:
+        """Copies rows from the folder of another process's work on the same raster; yields now and then."""
+        with rasterio.open(other / "rows.tif") as part:
+            for start in range(rows.start, rows.stop, ROWS_AT_ONCE):
+                height = min(ROWS_AT_ONCE, rows.stop - start)
+                self.write(start, 0, part.read(1, window=Window(0, start, part.width, height)))
+                yield None
+
+    def _close(self) -> None:
+        if self._dataset is None:
+            raise ValueError("the output is not open")
+        with checked_writing(self.partial):
+            self._dataset.close()
+            self._dataset = None
 
     def finish(self, counts: dict[int, int]) -> Iterator[None]:
         """Makes the cloud-optimised file and the sidecars; yields while it works, so that the caller can stop.
@@ -113,15 +154,11 @@ class RasterOutput:
         Args:
             counts: Pixels of each class value, for the attribute table.
         """
-        if self._dataset is None:
-            raise ValueError("the output is not open")
-        with checked_writing(self._partial):
-            self._dataset.close()
-            self._dataset = None
+        self._close()
         yield from self._copy()
         if self._legend:
-            (self._partial / "final.tif.aux.xml").write_bytes(build_sidecar(self._legend, counts))
-            (self._partial / "final.qml").write_bytes(build_style(self._legend))
+            (self.partial / "final.tif.aux.xml").write_bytes(build_sidecar(self._legend, counts))
+            (self.partial / "final.qml").write_bytes(build_style(self._legend))
 
     def _copy(self) -> Iterator[None]:
         """Copies in a thread: GDAL cannot be asked to stop, and a large raster takes minutes."""
@@ -130,9 +167,9 @@ class RasterOutput:
 
         def copy() -> None:
             try:
-                with checked_writing(self._partial):
-                    target = self._partial / "final.tif"
-                    rasterio.shutil.copy(self._partial / "rows.tif", target, **COG, overview_resampling=method)
+                with checked_writing(self.partial):
+                    target = self.partial / "final.tif"
+                    rasterio.shutil.copy(self.partial / "rows.tif", target, **COG, overview_resampling=method)
             except Exception as failure:  # raised again below, in the caller's thread
                 failures.append(failure)
 
@@ -147,10 +184,10 @@ class RasterOutput:
     def plan_moves(self) -> list[tuple[Path, Path]]:
         """What `publish` moves: files of a previous raster of this name aside, the new ones in, the raster last."""
         names = ((".tif", self.path), (".tif.aux.xml", Path(f"{self.path}.aux.xml")), (".qml", self.path.with_suffix(".qml")))
-        aside = self._partial / "previous"
+        aside = self.partial / "previous"
         aside.mkdir()
         previous = [target for _, target in names] + [Path(f"{self.path}{ending}") for ending in STALE]
-        made = [(self._partial / f"final{ending}", target) for ending, target in reversed(names)]
+        made = [(self.partial / f"final{ending}", target) for ending, target in reversed(names)]
         return [
             *((target, aside / target.name) for target in previous if target.exists()),
             *((source, target) for source, target in made if source.exists()),
