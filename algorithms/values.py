@@ -44,6 +44,24 @@ def read_bands(value: Any) -> list[int]:
     return [int(text) for text in band_texts(value)]
 
 
+def read_band_map(text: str) -> dict[str, int]:
+    """Bands of a raster by the names of a model's bands, from a text such as ``red=3 nir=5`` or ``band 1=3; band 2=5``.
+
+    Raises:
+        ValueError: A part is no pair of a name and a band number, or a name stands twice.
+    """
+    parts = re.split(r"[;\n]+", text) if re.search(r"[;\n]", text) else re.findall(r"[^\s=]+\s*=\s*\S+|\S+", text)
+    found: dict[str, int] = {}
+    for part in filter(None, map(str.strip, parts)):
+        name, sign, number = (piece.strip() for piece in part.rpartition("="))
+        if not sign or not name or not number.isdecimal() or int(number) < 1:
+            raise ValueError(f"BAND_MAP takes pairs such as red=3 nir=5, and got “{part}”.")
+        if name in found:
+            raise ValueError(f"BAND_MAP names “{name}” twice.")
+        found[name] = int(number)
+    return found
+
+
 def check_class_values(text: str, parameter: str) -> str:
     """What is wrong with a list of class values such as ``3;5``, in one sentence; empty when nothing is."""
     for part in band_texts(text):

@@ -12,7 +12,9 @@ from ..runtime.disk import free_bytes
 from ..runtime.protocol import Event, info, warning
 from ..runtime.ranks import Ranks
 from .job import Job
+from .layers import list_layers
 from .plan import column_bytes
+from .prepare import build_legend
 from .settings import ClassifySettings
 
 # The plain file and its compressed copy with overviews exist together; at worst nothing can be compressed.
@@ -22,12 +24,13 @@ MEGABYTE = 2**20
 
 def memory_bytes(job: Job) -> int:
     """Bytes of the image data and probabilities held at once, without the network and what it computes in between."""
-    return job.plan.widest * column_bytes(job.plan.tile, len(job.model.class_values), len(job.bands))
+    return job.plan.widest * column_bytes(job.plan.tile, len(job.model.class_values), len(job.source.bands))
 
 
 def disk_bytes(job: Job, settings: ClassifySettings) -> tuple[int, int]:
     """Bytes of the finished rasters at most, and of the disk while they are made."""
-    per_pixel = np.dtype(job.dtype).itemsize + (1 if settings.confidence else 0)
+    layers = list_layers(settings, job.model, build_legend(job.model))
+    per_pixel = sum(np.dtype(layer.dtype).itemsize * len(layer.band_names) for layer in layers)
     plain = int(job.wanted.width) * int(job.wanted.height) * per_pixel
     return int(plain * OVERVIEWS), int(plain * (1 + OVERVIEWS))
 

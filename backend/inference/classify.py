@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The stage ``classify``: a raster of any size and a model in, a class raster out. Runs in the worker.
 
-Steps: load the model, prepare (bands, tiles), stream (`job`), copy to a cloud-optimised file, move to the final names.
+Steps: load the model, prepare (bands, cell size, tiles), stream (`job`), remove small regions, trace polygons, copy to
+cloud-optimised files, move to the final names.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,13 +27,16 @@ from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
 from ..runtime.ranks import Ranks, join_ranks
 from .announce import announce
-from .job import COPY_SHARE, PERCENT_NODATA, Job, TileTooLargeError
-from .prepare import build_legend, prepare_job, smaller_tile
-from .settings import ClassifySettings
+from .job import COPY_SHARE, Job, TileTooLargeError
+from .layers import Layer, list_layers
+from .polygons import PolygonOutput
+from .prepare import build_legend, open_for, prepare_job, smaller_tile
+from .settings import OUTPUTS, ClassifySettings
 from .shares import join_shares
 from .sidecars import LegendEntry
-from .unfinished import Unfinished, digest_request, hold, name_work, remove_others
-from .writer import RasterOutput, publish
+from .sieve import count_values, sieve_raster
+from .unfinished import Unfinished, Work, digest_work, hold, name_work, remove_others
+from .writer import Grid, RasterOutput, publish
 
 LONGEST_WAIT = timedelta(days=7)  # of a process whose share is done for one whose share holds more data
 # GDAL's default, a twentieth of the machine's memory, would come on top of the ceiling. This holds a row of blocks of the widest
@@ -48,7 +53,7 @@ def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
         job_id: Id of the job.
 
     Yields:
-        Events; the result's outputs are OUTPUT, OUTPUT_CONFIDENCE (paths, the second when asked for) and DEVICE_USED.
+        Events; the result's outputs are OUTPUT and the others that were asked for (paths), and DEVICE_USED.
 
     Raises:
         ToolboxError: Model, raster, settings or output cannot be used.
@@ -60,75 +65,106 @@ def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
         yield device(chosen.name, chosen.torch_device, chosen.reason)
         model, network = load_model(settings.model)
         yield from classify_with(settings, model, network, ranks)
-        if not ranks.is_first:
-            yield result({})
-            return
-    outputs = {"OUTPUT": settings.output, "DEVICE_USED": chosen.name}
-    yield result(outputs | ({"OUTPUT_CONFIDENCE": settings.confidence} if settings.confidence else {}))
+        is_first = ranks.is_first
+    outputs = {parameter: path for name, parameter in OUTPUTS.items() if (path := getattr(settings, name))}
+    yield result({**outputs, "DEVICE_USED": chosen.name} if is_first else {})
 
 
 def classify_with(settings: ClassifySettings, model: ModelDescription, network: nn.Module, ranks: Ranks) -> Iterator[Event]:
     """As `classify`, with a network that is loaded already, and without the device and result events."""
+    work = Work(settings, model, network, ranks)
     tells_warnings = True
     while True:
-        digest = digest_request(settings, model, network)
-        job, raster, warnings = prepare_job(settings, model, network, ranks.device, (ranks.rank, ranks.size))
-        for text in warnings if tells_warnings else ():
-            yield warning(text)
         try:
-            yield from _run(settings, job, raster, digest, ranks)
+            yield from _run(work, tells_warnings)
             return
         except TileTooLargeError as failure:
-            tile = smaller_tile(job.plan.tile, model)
+            tile = smaller_tile(failure.tile, model)
             if not tile or ranks.size > 1:  # other processes are at work with tiles of this size
                 raise ToolboxError(
                     "The device's memory does not suffice for a single tile; choose a smaller TILE_SIZE or DEVICE=cpu."
                 ) from failure
-        yield warning(f"The memory of the device does not suffice for a tile of {job.plan.tile} pixels; starting again with {tile}.")
-        settings = replace(settings, tile_size=tile, overlap=min(settings.overlap, tile // 2))
+            yield warning(f"The memory does not suffice for a tile of {failure.tile} pixels; starting again with {tile}.")
+        settings = work.settings
+        work = replace(work, settings=replace(settings, tile_size=tile, overlap=min(settings.overlap, tile // 2)))
         tells_warnings = False
 
 
-def _run(settings: ClassifySettings, job: Job, raster: RasterInfo, digest: str, ranks: Ranks) -> Iterator[Event]:
+def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
     """One attempt: the rows of this process; in the first one also what the others have written, and the files."""
-    yield from announce(settings, job, ranks)
-    legend = build_legend(job.model)
-    work = name_work(digest, ranks.rank, ranks.size)
+    settings, ranks = work.settings, work.ranks
+    legend = build_legend(work.model)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES))
-        classes, confidence = _open_outputs(stack, settings, work, job, raster, legend)
-        outputs = [output for output in (classes, confidence) if output is not None]
-        stack.enter_context(hold(work))
-        unfinished = stack.enter_context(Unfinished(job, outputs))
+        opened = open_for(work.model, settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        digest = digest_work(work)
+        job, warnings = prepare_job(settings, work.model, work.network, ranks, opened)
+        for text in warnings if tells_warnings else ():
+            yield warning(text)
+        yield from announce(settings, job, ranks)
+        name = name_work(digest, ranks.rank, ranks.size)
+        rasters = _open_rasters(stack, settings, name, job, opened.info, list_layers(settings, work.model, legend))
+        stack.enter_context(hold(name))
+        unfinished = stack.enter_context(Unfinished(job, rasters))
         yield from unfinished.resume()
-        yield from job.run(classes, confidence, unfinished.save)
-        yield from join_shares(job, outputs, digest, ranks)
-        if not job.counts:
-            raise ToolboxError("The raster is nodata everywhere within the extent; check the raster, its nodata value and EXTENT.")
+        yield from job.run(rasters, unfinished.save)
+        yield from join_shares(job, rasters, digest, ranks)
+        _refuse_nothing(job)
         if not ranks.is_first:
             return
-        for output in outputs:
-            for _ in output.finish(job.counts):
-                yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
-        publish(outputs[::-1])
-        for output in outputs:
-            remove_others(output.path, digest)
-    yield from _report_areas(job.counts, legend, raster)
+        polygons = yield from _finish(stack, settings, name, job, rasters, opened.info)
+        publish([*polygons, *rasters])
+        for raster in rasters:
+            remove_others(raster.path, digest)
+    yield from _report_areas(job.counts, legend, opened.info)
     yield progress(1.0)
 
 
-def _open_outputs(
-    stack: ExitStack, settings: ClassifySettings, work: str, job: Job, raster: RasterInfo, legend: list[LegendEntry]
-) -> tuple[RasterOutput, RasterOutput | None]:
-    """The class raster and, when asked for, the confidence raster; the stack removes what does not get finished."""
+def _refuse_nothing(job: Job) -> None:
+    if not job.counts:
+        where = "the extent" if job.source.mask is None else "the extent and the mask polygons"
+        raise ToolboxError(f"The raster is nodata everywhere within {where}; check the raster, its nodata value, EXTENT and MASK.")
+
+
+def _finish(
+    stack: ExitStack, settings: ClassifySettings, name: str, job: Job, rasters: list[RasterOutput], raster: RasterInfo
+) -> Iterator[Event]:
+    """Makes of the rows what is to be published; returns the polygons, if they are asked for."""
+    classes = rasters[-1]
+    if settings.min_region:
+        classes.close()
+        for _ in sieve_raster(classes.rows, settings.min_region):
+            yield progress(COPY_SHARE, "Removing small regions")
+        job.counts = count_values(classes.rows)
+    polygons = yield from _trace_polygons(stack, settings, name, classes, raster)
+    for output in rasters:
+        for _ in output.finish(job.counts):
+            yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
+    return polygons
+
+
+def _trace_polygons(
+    stack: ExitStack, settings: ClassifySettings, job_id: str, classes: RasterOutput, raster: RasterInfo
+) -> Iterator[Event]:
+    """The polygons of the class raster, finished; returns a list of one output, empty when they are not asked for."""
+    if not settings.polygons:
+        return []
+    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, raster.gsd_m))
+    if not settings.min_region:
+        classes.close()
+    for share in output.trace(classes.rows):
+        yield progress(COPY_SHARE, f"Tracing polygons, {share:.0%}")
+    yield info(f"{output.written:,} polygons were written.")
+    return [output]
+
+
+def _open_rasters(
+    stack: ExitStack, settings: ClassifySettings, job_id: str, job: Job, raster: RasterInfo, layers: list[Layer]
+) -> list[RasterOutput]:
+    """The rasters to write; the stack removes what does not get finished."""
     transform = raster.transform * Affine.translation(job.wanted.col_off, job.wanted.row_off)
-    shape = (int(job.wanted.height), int(job.wanted.width))
-    place = (transform, raster.crs_wkt)
-    classes = stack.enter_context(RasterOutput(Path(settings.output), work, shape, job.dtype, job.nodata, *place, legend))
-    if not settings.confidence:
-        return classes, None
-    path = Path(settings.confidence)
-    return classes, stack.enter_context(RasterOutput(path, work, shape, "uint8", PERCENT_NODATA, *place, []))
+    grid = Grid((int(job.wanted.height), int(job.wanted.width)), transform, raster.crs_wkt)
+    return [stack.enter_context(RasterOutput(Path(getattr(settings, layer.setting)), job_id, layer, grid)) for layer in layers]
 
 
 def _report_areas(counts: Mapping[int, int], legend: list[LegendEntry], raster: RasterInfo) -> Iterator[Event]:

@@ -12,7 +12,7 @@ the rows of tiles before that reach into its own, so that its pixels are the sam
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -27,13 +27,13 @@ from ..models.definition import ModelDescription
 from ..runtime.failures import is_out_of_memory
 from ..runtime.protocol import Event, info, progress, warning
 from .blend import BlendBuffer
+from .layers import Pixels
 from .pace import Pace
 from .plan import ColumnBand, TilePlan
 from .predict import TilePredictor
-from .strips import Strip, StripReader
+from .strips import Source, Strip, StripReader
 from .writer import RasterOutput
 
-BYTE_NODATA, WIDE_NODATA, PERCENT_NODATA = 255, 65_535, 255
 COPY_SHARE = 0.95  # of the progress bar, where the network ends and the final copy begins
 PROGRESS_SECONDS = 0.3
 # The winning class is found for so many rows at a time: its temporary arrays stay small beside the buffer.
@@ -41,7 +41,11 @@ ROWS_AT_ONCE = 128
 
 
 class TileTooLargeError(Exception):
-    """A single tile does not fit into the memory of the device."""
+    """A single tile, of `tile` pixels a side, does not fit into the memory of the device."""
+
+    def __init__(self, tile: int) -> None:
+        super().__init__(tile)
+        self.tile = tile
 
 
 @dataclass
@@ -49,8 +53,7 @@ class Job:
     """Everything a classification works with.
 
     Attributes:
-        source: GDAL source.
-        bands: One-based bands in the model's order.
+        source: The raster's bands, and what of it is classified.
         window: Part of the raster to look at.
         wanted: Part of the raster to write, within `window`.
         plan: Its tiles.
@@ -64,8 +67,7 @@ class Job:
         done: Tiles behind us, computed or without data.
     """
 
-    source: str
-    bands: list[int]
+    source: Source
     window: Window
     wanted: Window
     plan: TilePlan
@@ -81,26 +83,15 @@ class Job:
     _pace: Pace = field(default_factory=Pace)
 
     @property
-    def nodata(self) -> int:
-        """Nodata of the class raster."""
-        return BYTE_NODATA if max(self.model.class_values) < BYTE_NODATA else WIDE_NODATA
-
-    @property
-    def dtype(self) -> str:
-        """Type of the class raster."""
-        return "uint8" if self.nodata == BYTE_NODATA else "uint16"
-
-    @property
     def tile_count(self) -> int:
         """Tiles of this process."""
         return len(self.rows) * sum(len(band.tiles) for band in self.plan.bands)
 
-    def run(self, classes: RasterOutput, confidence: RasterOutput | None, keep: Callable[[], None]) -> Iterator[Event]:
-        """Classifies all bands and rows; yields progress and warnings.
+    def run(self, outputs: Sequence[RasterOutput], keep: Callable[[], None]) -> Iterator[Event]:
+        """Classifies all bands and rows into rasters; yields progress and warnings.
 
         Args:
-            classes: Class raster.
-            confidence: Confidence raster, if wanted.
+            outputs: The rasters.
             keep: Called after each row of tiles, when everything up to `band` and `row` is written.
 
         Raises:
@@ -114,12 +105,12 @@ class Job:
                 begin = max(self.row, self.rows.start)
                 needed = range(self.plan.first_needed(begin), self.rows.stop) if begin in self.rows else range(0)
                 buffer = BlendBuffer(self.plan, band, len(self.model.class_values), self.torch_device)
-                with StripReader(self.source, self.bands, self.window, self.plan, band, needed) as strips:
+                with StripReader(self.source, self.window, self.plan, band, needed) as strips:
                     for strip in strips:
                         if strip is not None:
                             yield from self._add_strip(strip, band, buffer, worker)
                             if strip.row >= begin:
-                                yield from self._write_final(buffer.final(strip.row), strip, band, classes, confidence)
+                                yield from self._write_final(buffer.final(strip.row), strip, band, outputs)
                                 self.done += len(band.tiles)
                                 self.row = strip.row + 1
                                 keep()
@@ -141,7 +132,7 @@ class Job:
     def _add_strip(self, strip: Strip, band: ColumnBand, buffer: BlendBuffer, worker: Executor) -> Iterator[Event]:
         """Runs the network on the tiles of a strip that hold data."""
         lefts = {number: self.plan.columns[number] - self.plan.columns[band.tiles[0]] for number in band.tiles}
-        pending = [number for number in band.tiles if strip.valid[:, lefts[number] : lefts[number] + self.plan.tile].any()]
+        pending = [number for number in band.tiles if strip.wanted[:, lefts[number] : lefts[number] + self.plan.tile].any()]
         if pending and self.predictor.precision == "probe":
             probe = worker.submit(self._probe, strip, lefts[pending[0]])
             while not wait((probe,), PROGRESS_SECONDS).done:
@@ -157,7 +148,7 @@ class Job:
             if failure is not None and is_out_of_memory(failure):
                 del step, failure  # the traceback holds on to the memory that did not suffice
                 if not self.predictor.halve_batch():
-                    raise TileTooLargeError
+                    raise TileTooLargeError(self.plan.tile)
                 yield warning(f"The memory of the device ran out; going on with {self.predictor.batch_size} tiles a step.")
                 continue
             step.result()
@@ -188,29 +179,24 @@ class Job:
         for number, tile_probabilities in zip(lefts, probabilities, strict=True):
             buffer.add(strip.row, number, tile_probabilities)
 
-    def _write_final(
-        self, probabilities: Tensor, strip: Strip, band: ColumnBand, classes: RasterOutput, confidence: RasterOutput | None
-    ) -> Iterator[Event]:
+    def _write_final(self, probabilities: Tensor, strip: Strip, band: ColumnBand, outputs: Sequence[RasterOutput]) -> Iterator[Event]:
         """Writes the rows that are final: (classes, rows, columns) probabilities of the band."""
         top, left = self.plan.rows[strip.row], band.left
         rows = _cut(top, probabilities.shape[1], int(self.wanted.row_off - self.window.row_off), int(self.wanted.height))
         columns = _cut(left, probabilities.shape[2], int(self.wanted.col_off - self.window.col_off), int(self.wanted.width))
         before = left - self.plan.columns[band.tiles[0]]
-        table = np.array(self.model.class_values, self.dtype)
         for start in range(rows.start, rows.stop, ROWS_AT_ONCE) if columns else ():
             part, across = slice(start, min(start + ROWS_AT_ONCE, rows.stop)), slice(columns.start, columns.stop)
-            valid = strip.valid[part, before + columns.start : before + columns.stop]
-            best, winner = probabilities[:, part, across].max(0)
-            index = winner.cpu().numpy()
-            self._count(index[valid])
+            wanted = strip.wanted[part, before + columns.start : before + columns.stop]
+            pixels = Pixels(probabilities[:, part, across])
+            self._count(pixels.winner[wanted])
             place = (
                 int(self.window.row_off - self.wanted.row_off) + top + start,
                 int(self.window.col_off - self.wanted.col_off) + left + columns.start,
             )
-            classes.write(*place, np.where(valid, table[index], table.dtype.type(self.nodata)))
-            if confidence is not None:
-                percent = (best.clamp(0, 1) * 100).round().to(torch.uint8).cpu().numpy()
-                confidence.write(*place, np.where(valid, percent, np.uint8(PERCENT_NODATA)))
+            for output in outputs:
+                values = output.layer.compute(pixels)
+                output.write(*place, np.where(wanted, values, values.dtype.type(output.layer.nodata)))
             yield from self._tell(len(band.tiles))
 
     def _count(self, channels: NDArray[np.int64]) -> None:

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from torch import nn
@@ -26,33 +26,48 @@ from ..models.definition import ModelDescription
 from ..runtime.lock import exclusive, try_exclusive
 from ..runtime.output_folder import partial_name
 from ..runtime.protocol import CANCEL_FILE, Event, info
+from ..runtime.ranks import Ranks
 from .job import Job
 from .settings import ClassifySettings
 from .writer import MARKER, RasterOutput
 
 SECONDS_BETWEEN = 30.0  # a checkpoint writes what GDAL still holds, and opens the files again
 STATE = "state.json"
-FREE_TO_CHANGE = ("batch_size", "device")  # settings that leave the pixels as they are
+FREE_TO_CHANGE = ("batch_size", "device", "mask")  # settings that leave the pixels as they are
 DIGEST_LETTERS = 16
 
 
-def digest_request(settings: ClassifySettings, model: ModelDescription, network: nn.Module) -> str:
-    """A short text that is the same when the same pixels would come out.
+@dataclass(frozen=True)
+class Work:
+    """What decides the pixels of a run, and who does it.
 
-    Args:
+    Attributes:
         settings: The request.
         model: The model.
-        network: As loaded, before anything is folded.
+        network: Its network.
+        ranks: The processes that share the raster.
+    """
+
+    settings: ClassifySettings
+    model: ModelDescription
+    network: nn.Module
+    ranks: Ranks
+
+
+def digest_work(work: Work) -> str:
+    """A short text that is the same when the same pixels would come out.
 
     Raises:
         ToolboxError: The raster cannot be read.
     """
     digest = hashlib.blake2b(digest_size=DIGEST_LETTERS // 2)
-    given = {name: value for name, value in asdict(settings).items() if name not in FREE_TO_CHANGE}
-    with RasterReader(settings.raster) as reader:
+    given = {name: value for name, value in asdict(work.settings).items() if name not in FREE_TO_CHANGE}
+    with RasterReader(work.settings.raster) as reader:
         files = [(name, os.stat(name).st_size, os.stat(name).st_mtime_ns) for name in reader.files if os.path.exists(name)]
-    digest.update(repr((sorted(given.items()), model, files)).encode())
-    for name, tensor in network.state_dict().items():
+    digest.update(repr((sorted(given.items()), work.model, files)).encode())
+    if work.settings.mask:  # it lies in the job's folder, under a name that tells nothing
+        digest.update(Path(work.settings.mask).read_bytes())
+    for name, tensor in work.network.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().flatten().numpy().data)
     return digest.hexdigest()

@@ -60,9 +60,17 @@ FROZEN = {
     "classifypixels": (
         {
             "INPUT", "MODEL", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "TEST_TIME_AUGMENTATION", "PREDICT_BACKGROUND", "EXTENT",
-            "MEMORY", "DEVICE", "OUTPUT", "OUTPUT_CONFIDENCE",
+            "MEMORY", "DEVICE", "OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_UNCERTAINTY", "OUTPUT_PROBABILITIES", "OUTPUT_POLYGONS", "MASK",
+            "CELL_SIZE", "BAND_MAP", "MIN_REGION", "PRECISION",
         },
-        {"OUTPUT", "OUTPUT_CONFIDENCE", "DEVICE_USED"},
+        {"OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_UNCERTAINTY", "OUTPUT_PROBABILITIES", "OUTPUT_POLYGONS", "DEVICE_USED"},
+    ),
+    "classifyfolder": (
+        {
+            "INPUT", "MODEL", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "TEST_TIME_AUGMENTATION", "PREDICT_BACKGROUND", "EXTENT",
+            "MEMORY", "DEVICE", "OUTPUT", "MASK", "CELL_SIZE", "BAND_MAP", "MIN_REGION", "PRECISION",
+        },
+        {"OUTPUT", "OUTPUT_VRT", "CLASSIFIED", "DEVICE_USED"},
     ),
     "exportonnx": ({"MODEL", "TILE_SIZE", "OUTPUT"}, {"OUTPUT"}),
     "accuracypoints": (
@@ -99,6 +107,7 @@ REQUIRED = {
     "inspecttrainingdata": {"INPUT"},
     "trainmodel": {"INPUT", "OUTPUT"},
     "classifypixels": {"INPUT", "MODEL", "OUTPUT"},
+    "classifyfolder": {"INPUT", "MODEL", "OUTPUT"},
     "exportonnx": {"MODEL", "OUTPUT"},
     "accuracypoints": {"INPUT", "OUTPUT"},
     "assessaccuracy": {"INPUT", "OUTPUT"},
@@ -119,7 +128,8 @@ STAGES = {
     "accuracypoints": ("assessment.settings", "PointsSettings"),
     "assessaccuracy": ("assessment.settings", "AssessSettings"),
 }
-WITHOUT_STAGE = ("checksetup", "inspecttrainingdata", "installbackend", "createlabellayer", "convertlabels", "previewclasses")
+WITHOUT_STAGE = ("classifyfolder", "checksetup", "inspecttrainingdata", "installbackend", "createlabellayer", "convertlabels",
+                 "previewclasses")  # fmt: skip
 DEFAULTS = """
 import dataclasses, importlib, json, sys
 module, name = sys.argv[1:]

@@ -13,7 +13,7 @@ from qgis.core import QgsCoordinateTransformContext, QgsVectorFileWriter
 from qgis_helpers import FOREST, SMALL_CHIPS, WATER, label_pixels, make_labels, make_scene
 
 TOOLS = {"preparescene", "spectralindices", "exporttrainingdata", "trainmodel", "classifypixels", "checksetup", "installbackend"}
-TOOLS |= {"inspecttrainingdata", "createlabellayer", "convertlabels", "segmentimage", "previewclasses", "exportonnx"}
+TOOLS |= {"inspecttrainingdata", "createlabellayer", "convertlabels", "segmentimage", "previewclasses", "exportonnx", "classifyfolder"}
 TOOLS |= {"accuracypoints", "assessaccuracy"}
 
 
