@@ -26,6 +26,7 @@ from qgis.PyQt.QtGui import QColor
 
 from ...backend.errors import ToolboxError
 from ...backend.imagery.indices.catalogue import load_catalogue
+from .passing_layers import mark_passing
 from .texts import tr
 
 SAMPLE = 500  # pixels, on the longer side, that the colours are fitted to
@@ -84,7 +85,7 @@ def make_index_layer(preset: IndexPreset, image: QgsRasterLayer, letters: Mappin
     if not layer.isValid():
         text = tr("QGIS cannot compute {0} from “{1}”; use the tool “Compute spectral indices” instead.")
         raise ToolboxError(text.format(preset.name, image.name()))
-    layer.setCustomProperty("skipMemoryLayersCheck", 1)
+    mark_passing(layer)
     _color(layer, preset, view)
     return layer
 

@@ -28,6 +28,7 @@ from .label_index import LabelIndex
 from .layer_files import LayerFiles
 from .offers import Desk, Offers
 from .open_stores import OpenStores
+from .passing_layers import PassingLayers
 from .preview import Preview
 from .schema_edits import SchemaEdits
 from .schema_source import classes_of_vector, schema_of_layer
@@ -67,7 +68,7 @@ class Labelling(QObject):
     ) -> None:
         super().__init__(dock)
         self._dock, self._canvas, self._messages, self._project, self._desk = dock, canvas, messages, project, desk
-        self._stores = OpenStores(self)
+        self._stores, self._passing = OpenStores(self), PassingLayers(project)
         self._links: list[tuple[Any, Callable[..., None]]] = []
         self._stopped = False
         self._keys: ClassKeys | None = None
@@ -115,6 +116,7 @@ class Labelling(QObject):
         self.switch.remove()
         self.sections.remove()
         self._stores.close()
+        self._passing.remove()
         self._project.layersWillBeRemoved.disconnect(self._forget_removed)
 
     def suggest(self) -> None:

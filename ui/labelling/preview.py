@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import QPushButton
 
 from ...algorithms.label_classes import LabelFields
 from ..tool_task import ToolTask
+from .passing_layers import mark_passing
 from .texts import tr
 
 TOOL = "deeplearning:previewclasses"
@@ -117,7 +118,7 @@ class Preview(QObject):
             layer = QgsRasterLayer(str(outputs[name]), title)
             layer.loadDefaultStyle()
             layer.setOpacity(OPACITY)
-            layer.setCustomProperty("skipMemoryLayersCheck", 1)
+            mark_passing(layer)
             self._project.addMapLayer(layer, False)
             root = self._project.layerTreeRoot()
             # Below the labels, which are on top, so that both are seen.
