@@ -21,7 +21,7 @@ from .base import MODEL_FILTER, BackendAlgorithm, Parameters
 from .job import Job
 
 MODEL_TYPES = ("unet", "unetplusplus", "deeplabv3plus", "pspnet", "fpn", "linknet", "manet", "upernet", "segformer")
-WEIGHTS = ("auto", "none", "imagenet", "file")
+WEIGHTS = ("auto", "none", "imagenet", "satellite", "file")
 SPLITS = ("spatial", "random")
 UNLABELED = ("auto", "ignore", "background")
 LOSSES = ("ce_dice", "ce")
@@ -125,9 +125,10 @@ class TrainModel(BackendAlgorithm):
         self.add(
             self.choice(self.WEIGHTS, self.tr("Backbone's weights"), WEIGHTS, "auto"),
             self.tr(
-                "What the backbone knows at the start: imagenet = weights learned from photographs, which must lie in the folder of "
-                "fetched weights; file = the weights file; none = nothing; auto = imagenet if there, else none, with a warning. "
-                "Nothing is downloaded."
+                "What the backbone knows at the start: imagenet = weights learned from photographs; satellite = weights learned from "
+                "Landsat or Sentinel-2 images, for chips with named bands in reflectance and the backbones resnet18 and resnet50; "
+                "file = the weights file; none = nothing; auto = satellite if there and fitting, else imagenet if there, else none, "
+                "with a warning. Nothing is downloaded: “Install deep learning libraries” fetches weights."
             ),
         )
         self.add(

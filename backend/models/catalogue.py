@@ -84,7 +84,7 @@ ENCODERS: dict[str, Encoder] = {
     "pvt_v2_b2": Encoder("tu-pvt_v2_b2", "Apache-2.0", 24.8, convolutional=False, dilatable=False, learning_rate=5e-4),
 }
 
-WEIGHT_MODES = ("auto", "none", "imagenet", "file")  # what an encoder may start from, see `weights`
+WEIGHT_MODES = ("auto", "none", "imagenet", "satellite", "file")  # what an encoder may start from, see `weights`
 
 
 def check_choice(architecture: str, backbone: str) -> list[str]:

@@ -41,7 +41,8 @@ class TrainSettings:
         more_folders: Further chip folders with the same bands and chip size.
         model_type: Key of `catalogue.ARCHITECTURES`.
         backbone: Key of `catalogue.ENCODERS`.
-        weights: What the encoder starts from: `auto` (cached weights if there), `none`, `imagenet`, `file`.
+        weights: What the encoder starts from: `auto` (cached weights if there), `none`, `imagenet`, `satellite`,
+            `file`.
         weights_file: State dictionary for `weights="file"`.
         pretrained_model: A .dlpk or .emd to go on from; decides model type and backbone.
         max_epochs: Upper limit; see `early_stopping`.
