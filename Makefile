@@ -10,6 +10,8 @@ PYTHON ?= /usr/bin/python3
 WORKER_ENVIRONMENT := $(BUILD)/home
 SAMPLE := $(BUILD)/sample
 PROFILES := $(BUILD)/profiles
+# Labelled scenes to measure the recipe on; they do not belong to the repository, and what is not there is not measured.
+SCENES ?= ../shared/data
 
 export DEEP_LEARNING_TOOLBOX_HOME := $(WORKER_ENVIRONMENT)
 export DEEP_LEARNING_TOOLBOX_SAMPLE := $(SAMPLE)
@@ -87,6 +89,7 @@ package: ## zip of HEAD for the plugin repository
 
 bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in one run
 	@$(WITH_WORKER) benchmarks/inference_speed.py
+	@$(WITH_WORKER) benchmarks/training_speed.py
 	@$(WITH_WORKER) benchmarks/assessment_speed.py
 	@$(WITH_WORKER) benchmarks/indices_speed.py
 	@$(WITH_WORKER) benchmarks/inspection.py
@@ -94,7 +97,8 @@ bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in
 	@$(HEADLESS) $(PYTHON) benchmarks/qgis_start.py
 	@$(HEADLESS) $(PYTHON) benchmarks/labelling_speed.py
 
-bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out polygons, three folds, beside a random forest
+bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out labels beside a random forest and a plain recipe; can be resumed
+	@$(WITH_WORKER) benchmarks/accuracy_scenes.py --data $(SCENES) --sample $(SAMPLE) --output $(BUILD)/accuracy-scenes
 	@$(HEADLESS) $(PYTHON) benchmarks/accuracy.py --sample $(SAMPLE) --output $(BUILD)/accuracy --bench-python $(BUILD)/bench/bin/python
 
 lint: environment ## ruff

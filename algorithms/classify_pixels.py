@@ -6,22 +6,28 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputString,
-    QgsProcessingParameterBoolean,
-    QgsProcessingParameterExtent,
-    QgsProcessingParameterFile,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterVectorDestination,
 )
 
 from ..backend.errors import ToolboxError
-from .base import MODEL_FILTER, BackendAlgorithm, Parameters
+from .base import BackendAlgorithm, Parameters
+from .classify_parameters import add_model, add_raster, add_result, add_running, find_fault, read_options
 from .job import Job
+from .label_source import LabelWriter
 from .layer_style import style_when_loaded
 from .raster_source import RasterSource
+from .reference_source import write_mask
+
+MASK_FILE = "mask.gpkg"
+# Optional rasters and the worker's names for them.
+RASTERS = {"OUTPUT_CONFIDENCE": "confidence", "OUTPUT_UNCERTAINTY": "uncertainty", "OUTPUT_PROBABILITIES": "probabilities"}
 
 
 class ClassifyPixels(BackendAlgorithm):
@@ -32,16 +38,10 @@ class ClassifyPixels(BackendAlgorithm):
 
     INPUT = "INPUT"
     MODEL = "MODEL"
-    TILE_SIZE = "TILE_SIZE"
-    OVERLAP = "OVERLAP"
-    BATCH_SIZE = "BATCH_SIZE"
-    TEST_TIME_AUGMENTATION = "TEST_TIME_AUGMENTATION"
-    PREDICT_BACKGROUND = "PREDICT_BACKGROUND"
     EXTENT = "EXTENT"
-    MEMORY = "MEMORY"
-    DEVICE = "DEVICE"
+    MASK = "MASK"
     OUTPUT = "OUTPUT"
-    OUTPUT_CONFIDENCE = "OUTPUT_CONFIDENCE"
+    OUTPUT_POLYGONS = "OUTPUT_POLYGONS"
     DEVICE_USED = "DEVICE_USED"
 
     def name(self) -> str:
@@ -70,79 +70,69 @@ class ClassifyPixels(BackendAlgorithm):
             QgsProcessingParameterRasterLayer(self.INPUT, self.tr("Raster")),
             self.tr("It must have the bands of the model; they are found by name, else by order."),
         )
-        self.add(
-            QgsProcessingParameterFile(
-                self.MODEL, self.tr("Model"), QgsProcessingParameterFile.Behavior.File, "", None, False, MODEL_FILTER
-            ),
-            self.tr("Written by “Train deep learning model”: a .dlpk, or an .emd with its weights beside."),
-        )
-        self.add(
-            QgsProcessingParameterExtent(self.EXTENT, self.tr("Extent"), None, True),
-            self.tr("The part of the raster to classify. If empty: all of it."),
-        )
-        self.add(
-            QgsProcessingParameterBoolean(self.PREDICT_BACKGROUND, self.tr("Predict background"), True),
-            self.tr("If switched off, background (value 0) never wins. It has no effect on models without background."),
-            advanced=True,
-        )
-        self.add(
-            QgsProcessingParameterBoolean(self.TEST_TIME_AUGMENTATION, self.tr("Test-time augmentation"), False),
-            self.tr("Averages the answers for turned and flipped tiles: a little more accurate, several times slower."),
-            advanced=True,
-        )
-        for parameter, text in (
-            (
-                self.integer(self.TILE_SIZE, self.tr("Tile size"), 0, 0, 4096),
-                self.tr("Size in pixels of what the network sees at once; 0 = automatic, at least the model's chip size."),
-            ),
-            (
-                self.integer(self.OVERLAP, self.tr("Overlap"), -1, -1, 2048),
-                self.tr("Pixels that neighbouring tiles share (twice ArcGIS's padding); −1 = automatic."),
-            ),
-            (
-                self.integer(self.BATCH_SIZE, self.tr("Batch size"), 0, 0, 1024),
-                self.tr("Tiles per step; 0 = what fits into the memory."),
-            ),
-            (
-                self.integer(self.MEMORY, self.tr("Memory limit (MB)"), 2048, 64, 1_048_576),
-                self.tr("Ceiling for the image data held in memory at once; it does not depend on the raster's height."),
-            ),
-            (self.device_parameter(), self.device_help()),
-        ):
-            self.add(parameter, text, advanced=True)
+        for add in (add_model, add_result, add_raster, add_running):
+            add(self)
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Class raster")))
+        for name, label, text in (
+            (
+                "OUTPUT_CONFIDENCE",
+                self.tr("Confidence"),
+                self.tr("Optional raster with the probability of the winning class in percent."),
+            ),
+            (
+                "OUTPUT_UNCERTAINTY",
+                self.tr("Uncertainty"),
+                self.tr("Optional raster with the entropy of the probabilities in percent: 0 = sure, 100 = any class is as likely."),
+            ),
+            (
+                "OUTPUT_PROBABILITIES",
+                self.tr("Probabilities"),
+                self.tr("Optional raster with a band for each class, its probability in percent."),
+            ),
+        ):
+            self.add(QgsProcessingParameterRasterDestination(name, label, None, True, False), text)
+        polygons = QgsProcessing.SourceType.TypeVectorPolygon
         self.add(
-            QgsProcessingParameterRasterDestination(self.OUTPUT_CONFIDENCE, self.tr("Confidence"), None, True, False),
-            self.tr("Optional raster with the probability of the winning class in percent."),
+            QgsProcessingParameterVectorDestination(self.OUTPUT_POLYGONS, self.tr("Polygons"), polygons, None, True, False),
+            self.tr("Optional layer with a polygon for each connected region, with class, pixels and area."),
         )
         self.addOutput(QgsProcessingOutputString(self.DEVICE_USED, self.tr("Device used")))
+
+    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        fine, text = super().checkParameterValues(parameters, context)
+        text = text if not fine else find_fault(self, parameters, context)
+        return not text, text
 
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
             self._raster = RasterSource.from_layer(self.parameterAsRasterLayer(parameters, self.INPUT, context), self.INPUT)
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
+        self._mask = self.parameterAsSource(parameters, self.MASK, context)
         return True
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         outputs = super().processAlgorithm(parameters, context, feedback)
-        style_when_loaded(outputs[self.OUTPUT], context)
+        for name in (self.OUTPUT, self.OUTPUT_POLYGONS):
+            if name in outputs:
+                style_when_loaded(outputs[name], context)
         return outputs
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         settings: dict[str, Any] = {
+            **read_options(self, parameters, context),
             "raster": self._raster.source,
             "model": self.input_path(parameters, self.MODEL, context),
             "output": self.layer_path(parameters, self.OUTPUT, context),
-            "confidence": self.layer_path(parameters, self.OUTPUT_CONFIDENCE, context) or None,
+            "polygons": self.layer_path(parameters, self.OUTPUT_POLYGONS, context) or None,
             "extent": self.extent_of(parameters, self.EXTENT, context, self._raster),
-            "memory_mb": self.parameterAsInt(parameters, self.MEMORY, context),
-            "device": self.parameterAsString(parameters, self.DEVICE, context).strip(),
         }
-        for name in (self.TILE_SIZE, self.OVERLAP, self.BATCH_SIZE):
-            settings[name.lower()] = self.parameterAsInt(parameters, name, context)
-        for name in (self.TEST_TIME_AUGMENTATION, self.PREDICT_BACKGROUND):
-            settings[name.lower()] = self.parameterAsBoolean(parameters, name, context)
+        for name, setting in RASTERS.items():
+            settings[setting] = self.layer_path(parameters, name, context) or None
+        if self._mask is not None:
+            writer = LabelWriter(self._raster, context.transformContext(), 0.0, job.feedback, job.check_cancelled)
+            write_mask(writer, self._mask, job.folder / MASK_FILE)
+            settings["mask"] = MASK_FILE
         return settings

@@ -3,30 +3,24 @@
 
 from __future__ import annotations
 
-import os
-import re
 from typing import Any
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
-    QgsProcessingUtils,
-    QgsRasterLayer,
 )
 
 from ..backend.errors import ToolboxError
 from .base import BackendAlgorithm, Parameters
 from .job import Job
 from .natural_colours import show_in_natural_colours
-from .raster_source import gdal_source
+from .scene_input import SceneInput
 from .values import is_given
 
 SCALES = ("reflectance", "toa", "none")
@@ -79,10 +73,11 @@ class PrepareScene(BackendAlgorithm):
 
     def initAlgorithm(self, configuration: Parameters | None = None) -> None:
         self.add(
-            QgsProcessingParameterMultipleLayers(self.INPUT, self.tr("Scene or rasters"), QgsProcessing.SourceType.TypeFile),
+            SceneInput(self.INPUT, self.tr("Scene or rasters")),
             self.tr(
                 "One product: its folder, .zip, .tar, or metadata file (…_MTL.txt, .json, .xml, MTD_MSIL1C.xml, MTD_MSIL2A.xml). "
-                "Or several rasters: band files, or anything to be stacked."
+                "Or several rasters: layers of the project, band files, or anything to be stacked. In the list, Add Directory takes a "
+                "product's folder, Add File(s) an archive, a metadata file or rasters."
             ),
         )
         self.add(
@@ -114,8 +109,8 @@ class PrepareScene(BackendAlgorithm):
                 self.RESOLUTION, self.tr("Cell size"), QgsProcessingParameterNumber.Type.Double, 0.0, False, 0.0
             ),
             self.tr(
-                "In units of the scene's coordinate system, such as 10, 20, 30 or 60 m. 0 = that of the finest band; for a list, "
-                "of the first raster."
+                "In units of the scene's coordinate system, such as 10, 20, 30 or 60 m; in degrees where that has degrees (10 m are "
+                "about 0.00009). 0 = that of the finest band; for a list, of the first raster."
             ),
         )
         self.add(
@@ -136,11 +131,11 @@ class PrepareScene(BackendAlgorithm):
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Prepared scene")))
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        if not self.parameterDefinition(self.INPUT).checkValueIsAcceptable(parameters.get(self.INPUT), context):
+            return False, self.tr("INPUT is empty; choose a product's folder, archive or metadata file, or rasters to stack.")
         is_valid, message = super().checkParameterValues(parameters, context)
         if not is_valid:
             return is_valid, message
-        if not any(text.strip() for text in self.parameterAsFileList(parameters, self.INPUT, context)):
-            return False, self.tr("INPUT is empty; choose a product's folder, archive or metadata file, or rasters to stack.")
         from ..backend.imagery.scenes.settings import SceneSettings
 
         texts = {name: self.parameterAsString(parameters, name, context) for name in (self.BANDS, self.MASK_CLASSES)}
@@ -148,7 +143,7 @@ class PrepareScene(BackendAlgorithm):
         texts.update({name: self.parameterAsEnumString(parameters, name, context) for name in choices})
         try:
             SceneSettings(
-                inputs=["checked above"],
+                inputs=self.parameterDefinition(self.INPUT).sources(parameters.get(self.INPUT), context),
                 output="named.tif",
                 mask_clouds=self.parameterAsBoolean(parameters, self.MASK_CLOUDS, context),
                 resolution=self.parameterAsDouble(parameters, self.RESOLUTION, context),
@@ -160,8 +155,7 @@ class PrepareScene(BackendAlgorithm):
 
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
-            texts = self.parameterAsFileList(parameters, self.INPUT, context)
-            self._inputs = [_find_source(text, context) for text in texts if text.strip()]
+            self._inputs = self.parameterDefinition(self.INPUT).sources(parameters.get(self.INPUT), context)
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
         return True
@@ -198,14 +192,3 @@ class PrepareScene(BackendAlgorithm):
             return {}
         edges = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
         return {"extent": edges, "extent_crs": (crs.authid() or crs.toWkt()) if crs.isValid() else None}
-
-
-def _find_source(text: str, context: QgsProcessingContext) -> str:
-    """A path as it is, made absolute; for a layer of the project its GDAL source; anything else stays, for GDAL to open."""
-    if os.path.exists(text):
-        return os.path.abspath(text)
-    layer = QgsProcessingUtils.mapLayerFromString(text, context, False)
-    if isinstance(layer, QgsRasterLayer):
-        return gdal_source(layer, PrepareScene.INPUT)
-    is_gdal_name = text.startswith("/vsi") or re.match(r"\w{2,}:", text)  # such as SENTINEL2_L2A:…; C: is a drive
-    return text if is_gdal_name else os.path.abspath(text)

@@ -13,6 +13,7 @@ from .accuracy_points import AccuracyPoints
 from .assess_accuracy import AssessAccuracy
 from .base import ToolboxAlgorithm, icon_path
 from .check_setup import CheckSetup
+from .classify_folder import ClassifyFolder
 from .classify_pixels import ClassifyPixels
 from .convert_labels import ConvertLabels
 from .create_label_layer import CreateLabelLayer
@@ -39,6 +40,7 @@ ALGORITHMS = (
     InspectTrainingData,
     TrainModel,
     ClassifyPixels,
+    ClassifyFolder,
     ExportOnnx,
     AccuracyPoints,
     AssessAccuracy,

@@ -24,8 +24,8 @@ from .raster_source import RasterSource
 
 # Those of resources/tables/sensors.json, which is not read while QGIS starts; a test compares them.
 SENSORS = (
-    "auto", "landsat4", "landsat5", "landsat7", "landsat8", "landsat9", "sentinel2a", "sentinel2b", "sentinel2c", "modis",
-    "planetscope", "planetscope4", "worldview2", "worldview3", "sentinel1", "custom",
+    "auto", "landsat4", "landsat5", "landsat7", "landsat8", "landsat9", "sentinel2a", "sentinel2b", "sentinel2c", "sentinel2d",
+    "modis", "planetscope", "planetscope4", "worldview2", "worldview3", "sentinel1", "custom",
 )  # fmt: skip
 OUT_OF_RANGE_CHOICES = ("keep", "clip", "nodata")
 PICKER = "ui.index_parameter.IndexParameter"  # the widget with the searchable list, imported when a dialog is opened
@@ -117,6 +117,9 @@ class SpectralIndices(BackendAlgorithm):
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, self.tr("Image of indices")))
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        missing = self._find_missing(parameters)
+        if missing:
+            return False, missing
         is_valid, message = super().checkParameterValues(parameters, context)
         if not is_valid:
             return is_valid, message
@@ -126,6 +129,14 @@ class SpectralIndices(BackendAlgorithm):
         except ToolboxError as fault:
             return False, str(fault)
         return True, ""
+
+    def _find_missing(self, parameters: Parameters) -> str:
+        """What the user has not filled in, where QGIS would speak of an incorrect value only; empty when all is."""
+        if not str(parameters.get(self.INPUT) or "").strip():
+            return self.tr("INPUT is empty; choose the image of which indices are to be computed.")
+        if not str(parameters.get(self.INDICES) or "").strip():
+            return self.tr("INDICES is empty; type names such as NDVI;NDWI, or pick them from the list (the button …).")
+        return ""
 
     def _check_formulas(self, parameters: Parameters, context: QgsProcessingContext, source: str) -> None:
         """Raises ToolboxError for what the worker would refuse, before it is started."""

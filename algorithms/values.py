@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Raw parameter values that QGIS itself reads wrongly: band lists (a name or nothing becomes band 0) and empty values."""
+"""Raw parameter values: band lists, which QGIS itself reads wrongly (a name or nothing becomes band 0), class values, empty values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 from qgis.PyQt.QtCore import QVariant
+
+LARGEST_CLASS_VALUE = 65_534
 
 
 def is_given(value: Any) -> bool:
@@ -40,3 +42,34 @@ def check_bands(value: Any, count: int) -> str:
 def read_bands(value: Any) -> list[int]:
     """The band numbers of a list that passed `check_bands`; empty means all bands."""
     return [int(text) for text in band_texts(value)]
+
+
+def read_band_map(text: str) -> dict[str, int]:
+    """Bands of a raster by the names of a model's bands, from a text such as ``red=3 nir=5`` or ``band 1=3; band 2=5``.
+
+    Raises:
+        ValueError: A part is no pair of a name and a band number, or a name stands twice.
+    """
+    parts = re.split(r"[;\n]+", text) if re.search(r"[;\n]", text) else re.findall(r"[^\s=]+\s*=\s*\S+|\S+", text)
+    found: dict[str, int] = {}
+    for part in filter(None, map(str.strip, parts)):
+        name, sign, number = (piece.strip() for piece in part.rpartition("="))
+        if not sign or not name or not number.isdecimal() or int(number) < 1:
+            raise ValueError(f"BAND_MAP takes pairs such as red=3 nir=5, and got “{part}”.")
+        if name in found:
+            raise ValueError(f"BAND_MAP names “{name}” twice.")
+        found[name] = int(number)
+    return found
+
+
+def check_class_values(text: str, parameter: str) -> str:
+    """What is wrong with a list of class values such as ``3;5``, in one sentence; empty when nothing is."""
+    for part in band_texts(text):
+        if not part.isdecimal() or not 1 <= int(part) <= LARGEST_CLASS_VALUE:
+            return f"{parameter} takes class values from 1 to {LARGEST_CLASS_VALUE:,}, such as 3;5, and got “{part}”."
+    return ""
+
+
+def read_class_values(text: str) -> list[int]:
+    """The values of a list that passed `check_class_values`, each once, ascending."""
+    return sorted({int(part) for part in band_texts(text)})

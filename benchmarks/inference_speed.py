@@ -28,7 +28,8 @@ import torch
 from affine import Affine
 from deep_learning_toolbox.backend.imagery.normalise import BandStatistics
 from deep_learning_toolbox.backend.inference.classify import classify_with
-from deep_learning_toolbox.backend.inference.prepare import prepare_job
+from deep_learning_toolbox.backend.inference.job import Job
+from deep_learning_toolbox.backend.inference.prepare import open_for, prepare_job
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 from deep_learning_toolbox.backend.labels.schema import ClassSchema
 from deep_learning_toolbox.backend.models.definition import ModelDescription
@@ -86,9 +87,14 @@ def make_model() -> ModelDescription:
     return ModelDescription("bench", "unet", "resnet18", bands, classes, False, 256)
 
 
+def prepare(settings: ClassifySettings, model: ModelDescription, network: torch.nn.Module, device: str) -> Job:
+    """The job that the stage would run; the scenes here need no virtual copy."""
+    return prepare_job(settings, model, network, device, open_for(model, settings, Path()))[0]
+
+
 def time_forward(settings: ClassifySettings, model: ModelDescription, network: torch.nn.Module, device: str) -> Times:
     """The forward passes that the stage does, on tiles that lie ready."""
-    job, _, _ = prepare_job(settings, model, network, device)
+    job = prepare(settings, model, network, device)
     tile, size = job.plan.tile, job.predictor.batch_size
     ready = torch.randn(size, BANDS, tile, tile, device=device)
     row = len(job.plan.bands[0].tiles)
@@ -117,7 +123,7 @@ def measure_speed(folder: Path) -> None:
     settings = ClassifySettings(str(folder / "scene.tif"), "", str(folder / "classes.tif"))
     model, network = make_model(), build_network("unet", "resnet18", BANDS, CLASSES)
     work = (settings, model, network, device)
-    job, _, _ = prepare_job(*work)
+    job = prepare(*work)
     say(f"device: {chosen.name}; U-Net, ResNet-18, {BANDS} bands, {CLASSES} classes; {width} × {height} pixels, "
         f"{job.plan.tile_count} tiles of {job.plan.tile}")  # fmt: skip
     forwards, stages = [time_forward(*work)], []

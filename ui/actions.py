@@ -127,8 +127,9 @@ class ToolboxActions:
             self._labelling = Labelling(
                 self._labels, canvas, bar, project, self, make_tools(canvas), MoveRotateTool(canvas)
             )
-            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._labels)
-            self._iface.mainWindow().restoreDockWidget(self._labels)  # made after QGIS has restored the places of its docks
+            # It is made after QGIS has restored the places of its docks; once it has been added, its old place is forgotten.
+            if not self._iface.mainWindow().restoreDockWidget(self._labels):
+                self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._labels)
             self._labelling.suggest()
         self._labels.show()
         self._labels.raise_()

@@ -51,13 +51,13 @@ class IndexPicker(QDialog):
         self.resize(820, 620)
         self._finder = finder
         entries = [entry.strip() for entry in re.split(r"[;,\n]+", selection) if entry.strip()]
-        known = {name.casefold(): name for name in load_catalogue().indices}
-        named = [entry if entry in load_catalogue().indices else known.get(entry.casefold(), "") for entry in entries]
-        self._chosen = [name for name in named if name]  # in the order in which they were chosen
-        self._kept = [entry for entry, name in zip(entries, named) if not name]
+        named = [_known_name(entry) for entry in entries]
+        self._chosen = list(dict.fromkeys(name for name in named if name))  # in the order in which they were chosen
+        self._kept = list(dict.fromkeys(entry for entry, name in zip(entries, named) if not name))
         self._build(remark)
         self._fill()
         self._filter()
+        self._show_first()
 
     def _build(self, remark: str) -> None:
         self.search = QgsFilterLineEdit(self)
@@ -109,16 +109,22 @@ class IndexPicker(QDialog):
             item.setCheckState(0, Qt.CheckState.Checked if name in self._chosen else Qt.CheckState.Unchecked)
             missing = self._missing(entry)
             if missing:
-                # still selectable, so that its formula can be read, but not to be ticked
-                item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsUserCheckable)
-                item.setToolTip(0, translate("The image lacks {}.").format(missing))
                 for column in range(len(COLUMNS)):
+                    item.setToolTip(column, translate("The image lacks {}.").format(missing))
                     item.setForeground(column, self.palette().mid())
+            self._set_checkable(item)
             self.tree.addTopLevelItem(item)
         for column, width in enumerate((120, 380, 90)):
             self.tree.setColumnWidth(column, width)
         self.tree.blockSignals(False)
         self._show_chosen()
+
+    def _set_checkable(self, item: QTreeWidgetItem) -> None:
+        """A row that the image cannot give can be selected, to read its formula, but ticked only to be unticked again."""
+        name = item.data(0, NAME_ROLE)
+        if name not in self._chosen and not self.is_possible(name):
+            item.setData(0, Qt.ItemDataRole.CheckStateRole, None)
+            item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsUserCheckable)
 
     def _missing(self, entry: IndexDefinition) -> str:
         """What the image lacks for an index, described; empty when nothing, or when there is no image."""
@@ -127,6 +133,12 @@ class IndexPicker(QDialog):
     def is_possible(self, name: str) -> bool:
         """Whether the image has what an index needs."""
         return not self._missing(load_catalogue().indices[name])
+
+    def _show_first(self) -> None:
+        """Leads to the first chosen row, else to the first one, so that its formula is shown."""
+        row = next((item for item in self._items() if item.data(0, NAME_ROLE) in self._chosen), self.tree.topLevelItem(0))
+        self.tree.setCurrentItem(row)
+        self.tree.scrollToItem(row)
 
     def _items(self) -> list[QTreeWidgetItem]:
         return [self.tree.topLevelItem(row) for row in range(self.tree.topLevelItemCount())]
@@ -143,7 +155,8 @@ class IndexPicker(QDialog):
             entry = load_catalogue().indices[item.data(0, NAME_ROLE)]
             text = " ".join((entry.name, entry.title, entry.domain, entry.formula, *entry.platforms)).casefold()
             is_shown = all(word in text for word in words) and domain in ("", entry.domain)
-            item.setHidden(not is_shown or (self.only_possible.isChecked() and not self.is_possible(entry.name)))
+            is_wanted = not self.only_possible.isChecked() or entry.name in self._chosen or self.is_possible(entry.name)
+            item.setHidden(not (is_shown and is_wanted))
 
     def _take_check(self, item: QTreeWidgetItem, _column: int) -> None:
         name = item.data(0, NAME_ROLE)
@@ -152,10 +165,17 @@ class IndexPicker(QDialog):
             self._chosen.append(name)
         elif not is_checked and name in self._chosen:
             self._chosen.remove(name)
+            self.tree.blockSignals(True)
+            self._set_checkable(item)
+            self.tree.blockSignals(False)
         self._show_chosen()
 
     def _show_chosen(self) -> None:
-        self.chosen_label.setText(translate("Chosen: {}").format(self.selection() or "–"))
+        lines = [translate("Chosen: {}").format(self.selection() or "–")]
+        impossible = [name for name in self._chosen if not self.is_possible(name)]
+        if impossible:
+            lines.append(translate("Untick what the image cannot give, or choose another sensor: {}").format(", ".join(impossible)))
+        self.chosen_label.setText("\n".join(lines))
 
     def _show_details(self, item: QTreeWidgetItem | None, _previous: object = None) -> None:
         """Formula, inputs, constants and reference of the current row."""
@@ -182,3 +202,12 @@ class IndexPicker(QDialog):
     def selection(self) -> str:
         """The value of INDICES: the chosen names, then own formulas."""
         return ";".join([*self._chosen, *self._kept])
+
+
+def _known_name(entry: str) -> str:
+    """The catalogue's spelling of a name; empty for own formulas, unknown names, and those that two names have in other cases."""
+    indices = load_catalogue().indices
+    if entry in indices:
+        return entry
+    alike = [name for name in indices if name.casefold() == entry.casefold()]
+    return alike[0] if len(alike) == 1 else ""

@@ -221,10 +221,10 @@ class RasterReader:
 
     def to_physical(self, stored: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Stored values (bands, rows, columns) as float32 after scale and offset, 0 where invalid."""
-        with np.errstate(over="ignore"):  # what float32 cannot hold is invalid, and set to 0 below
+        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is invalid, and set to 0 below
             image = stored.astype(np.float32)
-        if self._is_scaled:
-            image = image * self._scale + self._offset
+            if self._is_scaled:
+                image = image * self._scale + self._offset
         image[:, ~valid] = 0
         return image
 
@@ -234,6 +234,11 @@ class RasterReader:
             return self._dataset.read(self.bands, window=window)
         return np.stack([self._dataset.read(band, window=window).astype(self.info.dtype) for band in self.bands])
 
+    def _largest(self, band: int) -> float:
+        """The largest stored value that float32 holds, before and after scale and offset."""
+        scale, offset = abs(self.info.scales[band - 1]), abs(self.info.offsets[band - 1])
+        return (float(np.finfo(np.float32).max) - offset) / max(scale, 1.0)
+
     def _valid(self, values: np.ndarray, window: Window) -> np.ndarray:
         """Valid pixels of each band (bands, rows, columns)."""
         valid = np.ones(values.shape, bool)
@@ -242,7 +247,7 @@ class RasterReader:
             flags = self._dataset.mask_flag_enums[band - 1]
             if channel.dtype.kind == "f":
                 # NaN compares false; what float32 cannot hold would reach the network as infinity.
-                valid[place] &= np.abs(channel) <= np.finfo(np.float32).max
+                valid[place] &= np.abs(channel) <= self._largest(band)
             if self._dataset.dtypes[band - 1] in LONG_DTYPES:
                 # rasterio tells nodata as a double, which cannot hold every 64-bit integer; GDAL's own mask is exact.
                 if MaskFlags.nodata in flags:

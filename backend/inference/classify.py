@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The stage ``classify``: a raster of any size and a model in, a class raster out. Runs in the worker.
 
-Steps: load the model, prepare (bands, tiles), stream (`job`), copy to a cloud-optimised file, move to the final names.
+Steps: load the model, prepare (bands, cell size, tiles), stream (`job`), remove small regions, trace polygons, copy to
+cloud-optimised files, move to the final names.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,11 +21,14 @@ from ..models.definition import ModelDescription
 from ..models.package import load_model
 from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
-from .job import COPY_SHARE, PERCENT_NODATA, Job
-from .prepare import build_legend, prepare_job
-from .settings import ClassifySettings
+from .job import COPY_SHARE, Job
+from .layers import Layer, list_layers
+from .polygons import PolygonOutput
+from .prepare import build_legend, open_for, prepare_job
+from .settings import OUTPUTS, ClassifySettings
 from .sidecars import LegendEntry
-from .writer import RasterOutput, publish
+from .sieve import count_values, sieve_raster
+from .writer import Grid, RasterOutput, publish
 
 # GDAL's default, a twentieth of the machine's memory, would come on top of the ceiling. This holds a row of blocks of the widest
 # rasters (200,000 columns of 512 rows), so that no block is written twice.
@@ -39,7 +44,7 @@ def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
         job_id: Names the partial folder.
 
     Yields:
-        Events; the result's outputs are OUTPUT, OUTPUT_CONFIDENCE (paths, the second when asked for) and DEVICE_USED.
+        Events; the result's outputs are OUTPUT and the others that were asked for (paths), and DEVICE_USED.
 
     Raises:
         ToolboxError: Model, raster, settings or output cannot be used.
@@ -48,29 +53,52 @@ def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     yield device(chosen.name, chosen.torch_device, chosen.reason)
     model, network = load_model(settings.model)
     yield from classify_with(settings, job_id, model, network, chosen.torch_device)
-    outputs = {"OUTPUT": settings.output, "DEVICE_USED": chosen.name}
-    yield result(outputs | ({"OUTPUT_CONFIDENCE": settings.confidence} if settings.confidence else {}))
+    outputs = {parameter: path for name, parameter in OUTPUTS.items() if (path := getattr(settings, name))}
+    yield result({**outputs, "DEVICE_USED": chosen.name})
 
 
 def classify_with(
     settings: ClassifySettings, job_id: str, model: ModelDescription, network: nn.Module, torch_device: str
 ) -> Iterator[Event]:
     """As `classify`, with a network that is loaded already, and without the device and result events."""
-    job, raster, warnings = prepare_job(settings, model, network, torch_device)
-    for text in warnings:
-        yield warning(text)
-    yield from _announce(settings, job)
     legend = build_legend(model)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES))
-        classes, confidence = _open_outputs(stack, settings, job_id, job, raster, legend)
-        yield from job.run(classes, confidence)
-        for output in (classes, confidence):
-            for _ in output.finish(job.counts) if output else ():
+        opened = open_for(model, settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        job, warnings = prepare_job(settings, model, network, torch_device, opened)
+        for text in warnings:
+            yield warning(text)
+        yield from _announce(settings, job)
+        rasters = _open_rasters(stack, settings, job_id, job, opened.info, list_layers(settings, model, legend))
+        yield from job.run(rasters)
+        classes = rasters[-1]
+        if settings.min_region:
+            classes.close()
+            for _ in sieve_raster(classes.rows, settings.min_region):
+                yield progress(COPY_SHARE, "Removing small regions")
+            job.counts = count_values(classes.rows)
+        polygons = yield from _trace_polygons(stack, settings, job_id, classes, opened.info)
+        for raster in rasters:
+            for _ in raster.finish(job.counts):
                 yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
-        publish([output for output in (confidence, classes) if output is not None])
-    yield from _report_areas(job.counts, legend, raster)
+        publish([*polygons, *rasters])
+    yield from _report_areas(job.counts, legend, opened.info)
     yield progress(1.0)
+
+
+def _trace_polygons(
+    stack: ExitStack, settings: ClassifySettings, job_id: str, classes: RasterOutput, raster: RasterInfo
+) -> Iterator[Event]:
+    """The polygons of the class raster, finished; returns a list of one output, empty when they are not asked for."""
+    if not settings.polygons:
+        return []
+    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, raster.gsd_m))
+    if not settings.min_region:
+        classes.close()
+    for share in output.trace(classes.rows):
+        yield progress(COPY_SHARE, f"Tracing polygons, {share:.0%}")
+    yield info(f"{output.written:,} polygons were written.")
+    return [output]
 
 
 def _announce(settings: ClassifySettings, job: Job) -> Iterator[Event]:
@@ -86,18 +114,13 @@ def _announce(settings: ClassifySettings, job: Job) -> Iterator[Event]:
     )
 
 
-def _open_outputs(
-    stack: ExitStack, settings: ClassifySettings, job_id: str, job: Job, raster: RasterInfo, legend: list[LegendEntry]
-) -> tuple[RasterOutput, RasterOutput | None]:
-    """The class raster and, when asked for, the confidence raster; the stack removes what does not get finished."""
+def _open_rasters(
+    stack: ExitStack, settings: ClassifySettings, job_id: str, job: Job, raster: RasterInfo, layers: list[Layer]
+) -> list[RasterOutput]:
+    """The rasters to write; the stack removes what does not get finished."""
     transform = raster.transform * Affine.translation(job.wanted.col_off, job.wanted.row_off)
-    shape = (int(job.wanted.height), int(job.wanted.width))
-    place = (transform, raster.crs_wkt)
-    classes = stack.enter_context(RasterOutput(Path(settings.output), job_id, shape, job.dtype, job.nodata, *place, legend))
-    if not settings.confidence:
-        return classes, None
-    path = Path(settings.confidence)
-    return classes, stack.enter_context(RasterOutput(path, job_id, shape, "uint8", PERCENT_NODATA, *place, []))
+    grid = Grid((int(job.wanted.height), int(job.wanted.width)), transform, raster.crs_wkt)
+    return [stack.enter_context(RasterOutput(Path(getattr(settings, layer.setting)), job_id, layer, grid)) for layer in layers]
 
 
 def _report_areas(counts: Mapping[int, int], legend: list[LegendEntry], raster: RasterInfo) -> Iterator[Event]:

@@ -9,7 +9,7 @@ does not keep the stage from telling its progress and from being stopped. Memory
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -24,12 +24,12 @@ from ..imagery.normalise import normalise
 from ..models.definition import ModelDescription
 from ..runtime.protocol import Event, progress, warning
 from .blend import BlendBuffer
+from .layers import Pixels
 from .plan import ColumnBand, TilePlan
 from .predict import TilePredictor
-from .strips import Strip, StripReader
+from .strips import Source, Strip, StripReader
 from .writer import RasterOutput
 
-BYTE_NODATA, WIDE_NODATA, PERCENT_NODATA = 255, 65_535, 255
 COPY_SHARE = 0.95  # of the progress bar, where the network ends and the final copy begins
 PROGRESS_SECONDS = 0.3
 # The winning class is found for so many rows at a time: its temporary arrays stay small beside the buffer.
@@ -41,8 +41,7 @@ class Job:
     """Everything a classification works with.
 
     Attributes:
-        source: GDAL source.
-        bands: One-based bands in the model's order.
+        source: The raster's bands, and what of it is classified.
         window: Part of the raster to look at.
         wanted: Part of the raster to write, within `window`.
         plan: Its tiles.
@@ -53,8 +52,7 @@ class Job:
         done: Tiles behind us, computed or without data.
     """
 
-    source: str
-    bands: list[int]
+    source: Source
     window: Window
     wanted: Window
     plan: TilePlan
@@ -65,18 +63,8 @@ class Job:
     done: int = 0
     _told: float = 0.0
 
-    @property
-    def nodata(self) -> int:
-        """Nodata of the class raster."""
-        return BYTE_NODATA if max(self.model.class_values) < BYTE_NODATA else WIDE_NODATA
-
-    @property
-    def dtype(self) -> str:
-        """Type of the class raster."""
-        return "uint8" if self.nodata == BYTE_NODATA else "uint16"
-
-    def run(self, classes: RasterOutput, confidence: RasterOutput | None) -> Iterator[Event]:
-        """Classifies all bands and rows; yields progress and warnings.
+    def run(self, outputs: Sequence[RasterOutput]) -> Iterator[Event]:
+        """Classifies all bands and rows into rasters; yields progress and warnings.
 
         Raises:
             ToolboxError: No valid pixel, a damaged file, or too little memory.
@@ -85,18 +73,19 @@ class Job:
         try:
             for band in self.plan.bands:
                 buffer = BlendBuffer(self.plan, band, len(self.model.class_values), self.torch_device)
-                with StripReader(self.source, self.bands, self.window, self.plan, band) as strips:
+                with StripReader(self.source, self.window, self.plan, band) as strips:
                     for strip in strips:
                         if strip is not None:
                             yield from self._add_strip(strip, band, buffer, worker)
-                            yield from self._write_final(buffer.final(strip.row), strip, band, classes, confidence)
+                            yield from self._write_final(buffer.final(strip.row), strip, band, outputs)
                             buffer.advance(strip.row)
                         yield from self._tell()
         finally:
             # A step under way cannot be interrupted and writes to memory only: nobody has to wait for it.
             worker.shutdown(wait=False)
         if not self.counts:
-            raise ToolboxError("The raster is nodata everywhere within the extent; check the raster, its nodata value and EXTENT.")
+            where = "the extent" if self.source.mask is None else "the extent and the mask polygons"
+            raise ToolboxError(f"The raster is nodata everywhere within {where}; check the raster, its nodata value, EXTENT and MASK.")
 
     def _tell(self) -> Iterator[Event]:
         """The progress, a few times a second at most."""
@@ -109,7 +98,7 @@ class Job:
     def _add_strip(self, strip: Strip, band: ColumnBand, buffer: BlendBuffer, worker: Executor) -> Iterator[Event]:
         """Runs the network on the tiles of a strip that hold data."""
         lefts = {number: self.plan.columns[number] - self.plan.columns[band.tiles[0]] for number in band.tiles}
-        pending = [number for number in band.tiles if strip.valid[:, lefts[number] : lefts[number] + self.plan.tile].any()]
+        pending = [number for number in band.tiles if strip.wanted[:, lefts[number] : lefts[number] + self.plan.tile].any()]
         self.done += len(band.tiles) - len(pending)
         while pending:
             batch = pending[: self.predictor.batch_size]
@@ -139,29 +128,24 @@ class Job:
         for number, tile_probabilities in zip(lefts, probabilities, strict=True):
             buffer.add(strip.row, number, tile_probabilities)
 
-    def _write_final(
-        self, probabilities: Tensor, strip: Strip, band: ColumnBand, classes: RasterOutput, confidence: RasterOutput | None
-    ) -> Iterator[Event]:
+    def _write_final(self, probabilities: Tensor, strip: Strip, band: ColumnBand, outputs: Sequence[RasterOutput]) -> Iterator[Event]:
         """Writes the rows that are final: (classes, rows, columns) probabilities of the band."""
         top, left = self.plan.rows[strip.row], band.left
         rows = _cut(top, probabilities.shape[1], int(self.wanted.row_off - self.window.row_off), int(self.wanted.height))
         columns = _cut(left, probabilities.shape[2], int(self.wanted.col_off - self.window.col_off), int(self.wanted.width))
         before = left - self.plan.columns[band.tiles[0]]
-        table = np.array(self.model.class_values, self.dtype)
         for start in range(rows.start, rows.stop, ROWS_AT_ONCE) if columns else ():
             part, across = slice(start, min(start + ROWS_AT_ONCE, rows.stop)), slice(columns.start, columns.stop)
-            valid = strip.valid[part, before + columns.start : before + columns.stop]
-            best, winner = probabilities[:, part, across].max(0)
-            index = winner.cpu().numpy()
-            self._count(index[valid])
+            wanted = strip.wanted[part, before + columns.start : before + columns.stop]
+            pixels = Pixels(probabilities[:, part, across])
+            self._count(pixels.winner[wanted])
             place = (
                 int(self.window.row_off - self.wanted.row_off) + top + start,
                 int(self.window.col_off - self.wanted.col_off) + left + columns.start,
             )
-            classes.write(*place, np.where(valid, table[index], table.dtype.type(self.nodata)))
-            if confidence is not None:
-                percent = (best.clamp(0, 1) * 100).round().to(torch.uint8).cpu().numpy()
-                confidence.write(*place, np.where(valid, percent, np.uint8(PERCENT_NODATA)))
+            for output in outputs:
+                values = output.layer.compute(pixels)
+                output.write(*place, np.where(wanted, values, values.dtype.type(output.layer.nodata)))
             yield from self._tell()
 
     def _count(self, channels: NDArray[np.int64]) -> None:

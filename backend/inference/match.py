@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import ToolboxError
 from ..imagery.raster import RasterInfo
@@ -57,6 +57,30 @@ def match_bands(info: RasterInfo, available: Sequence[int], wanted: Sequence[str
     return list(available), f"The bands were matched by their order, since their names do not tell them: {', '.join(wanted)}."
 
 
+def map_bands(info: RasterInfo, wanted: Sequence[str], given: Mapping[str, int], model: str) -> list[int]:
+    """One-based bands of the raster in the model's order, as the user has assigned them; all of the model's bands must be given.
+
+    Args:
+        info: The raster.
+        wanted: Names of the model's bands.
+        given: Name of a model's band, in any case, → band of the raster.
+        model: Name of the model, for messages.
+
+    Raises:
+        ToolboxError: A name that the model does not have, a band that is missing, or one that the raster does not have.
+    """
+    assigned = {name.strip().casefold(): band for name, band in given.items()}
+    names = [name.strip().casefold() for name in wanted]
+    listed = ", ".join(wanted)
+    if unknown := [name for name in given if name.strip().casefold() not in names]:
+        raise ToolboxError(f"BAND_MAP names {', '.join(unknown)}, but the bands of the model {model} are {listed}; use these names.")
+    if missing := [name for name, key in zip(wanted, names, strict=True) if key not in assigned]:
+        raise ToolboxError(f"BAND_MAP lacks {', '.join(missing)}; give a band of the raster for each of the model's: {listed}.")
+    if absent := [str(band) for band in assigned.values() if not 1 <= band <= info.count]:
+        raise ToolboxError(f"BAND_MAP names band {', '.join(absent)}, but the raster has bands 1 to {info.count}.")
+    return [assigned[key] for key in names]
+
+
 def _match_meanings(info: RasterInfo, available: Sequence[int], wanted: Sequence[str]) -> list[int]:
     """One-based bands by name or, where no band has the name, by its meaning; empty unless each name has a band of its own."""
     keys = {band: info.band_names[band - 1].strip().casefold() for band in available}
@@ -80,5 +104,20 @@ def compare_gsd(info: RasterInfo, gsd_m: float | None) -> str:
         return ""
     return (
         f"The raster's cells measure {info.gsd_m:.3g} m, the model was trained at {gsd_m:.3g} m: objects have another size in pixels, "
-        "and the result will be worse. Resample the raster to the model's cell size first."
+        f"and the result will be worse. CELL_SIZE={_suggest_cell_size(info, gsd_m):.3g} resamples it to the model's on the fly."
+    )
+
+
+def _suggest_cell_size(info: RasterInfo, gsd_m: float) -> float:
+    """Cell size in units of the raster's CRS at which its ground sample distance is the model's."""
+    return sum(info.cell_size) / 2 * gsd_m / (info.gsd_m or gsd_m)
+
+
+def compare_sensor(info: RasterInfo, sensor: str) -> str:
+    """A warning when the raster names another sensor than the model's images did; empty when it is the same, or unknown."""
+    if not sensor or not info.sensor or info.sensor.casefold() == sensor.casefold():
+        return ""
+    return (
+        f"The raster is of {info.sensor}, the model was trained on {sensor}: bands of two sensors differ a little, so check the "
+        "result, or add labels of this sensor to the training."
     )

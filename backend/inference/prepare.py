@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rasterio.windows import Window
 from torch import nn
@@ -11,14 +13,17 @@ from torch import nn
 from ..errors import ToolboxError
 from ..imagery.extent import choose_window
 from ..imagery.raster import RasterInfo, RasterReader
+from ..imagery.virtual_copy import describe_copy, has_cell_size, with_cell_size, write_copy
 from ..models.catalogue import is_convolutional
 from ..models.definition import BACKGROUND, ModelDescription
 from .job import Job
-from .match import compare_gsd, match_bands
+from .mask import MaskPolygons
+from .match import compare_gsd, compare_sensor, map_bands, match_bands
 from .plan import column_bytes, make_plan
 from .predict import TilePredictor
 from .settings import ClassifySettings
 from .sidecars import LegendEntry
+from .strips import Source
 
 TILE_STEP = 32
 SMALLEST_AUTOMATIC_TILE, LARGEST_AUTOMATIC_TILE = 256, 512
@@ -76,17 +81,60 @@ def build_legend(model: ModelDescription) -> list[LegendEntry]:
     return background + [LegendEntry(entry.value, entry.name, entry.color) for entry in model.classes.classes]
 
 
-def prepare_job(
-    settings: ClassifySettings, model: ModelDescription, network: nn.Module, torch_device: str
-) -> tuple[Job, RasterInfo, list[str]]:
-    """The job, the raster, and warnings for the user.
+@dataclass(frozen=True)
+class OpenedRaster:
+    """A raster as it is classified.
+
+    Attributes:
+        source: GDAL source that is opened: the user's, or a virtual copy of another cell size.
+        info: Properties of what is opened.
+        bands: One-based bands in the model's order.
+        remarks: What the user should know about them.
+    """
+
+    source: str
+    info: RasterInfo
+    bands: list[int]
+    remarks: list[str]
+
+
+def open_for(model: ModelDescription, settings: ClassifySettings, folder: Path) -> OpenedRaster:
+    """Finds the model's bands in the raster, and brings it to the cell size that is asked for.
+
+    Args:
+        model: Its bands and ground sample distance.
+        settings: The request.
+        folder: For a virtual copy.
 
     Raises:
-        ToolboxError: Raster and model do not fit, or settings contradict them.
+        ToolboxError: Raster and model do not fit.
     """
     with RasterReader(settings.raster) as reader:
         raster, available = reader.info, reader.bands
-    bands, remark = match_bands(raster, available, [band.name for band in model.bands], model.name)
+    names = [band.name for band in model.bands]
+    if settings.band_map:
+        bands, remark = map_bands(raster, names, settings.band_map, model.name), ""
+    else:
+        bands, remark = match_bands(raster, available, names, model.name)
+    source, opened = settings.raster, raster
+    if settings.cell_size > 0 and not has_cell_size(raster, settings.cell_size):
+        source = str(folder / "resampled.vrt")
+        grid = with_cell_size(raster, settings.cell_size, Window(0, 0, raster.width, raster.height))
+        write_copy(settings.raster, bands, Path(source), grid)
+        opened = replace(describe_copy(source)[0], sensor=raster.sensor)
+    remarks = [remark, compare_sensor(raster, str(model.training.get("sensor") or "")), compare_gsd(opened, model.gsd_m)]
+    return OpenedRaster(source, opened, bands, [text for text in remarks if text])
+
+
+def prepare_job(
+    settings: ClassifySettings, model: ModelDescription, network: nn.Module, torch_device: str, opened: OpenedRaster
+) -> tuple[Job, list[str]]:
+    """The job, and warnings for the user.
+
+    Raises:
+        ToolboxError: Settings contradict raster or model.
+    """
+    raster, bands = opened.info, opened.bands
     wanted = choose_window(raster, settings.extent)
     tile, overlap = choose_tile(settings, model, max(int(wanted.width), int(wanted.height)))
     window = add_context(wanted, raster, tile, overlap)
@@ -99,5 +147,6 @@ def prepare_job(
         scarce = f"Even the narrowest strip needs {needed_mb:,.0f} MB, more than the {settings.memory_mb:,} MB allowed."
     suppressed = 0 if model.has_background and not settings.predict_background else None
     predictor = TilePredictor(network, torch_device, settings.batch_size, suppressed, settings.test_time_augmentation)
-    job = Job(settings.raster, bands, window, wanted, plan, model, predictor, torch_device)
-    return job, raster, [text for text in (remark, compare_gsd(raster, model.gsd_m), scarce) if text]
+    mask = MaskPolygons(Path(settings.mask), raster.transform) if settings.mask else None
+    job = Job(Source(opened.source, bands, mask), window, wanted, plan, model, predictor, torch_device)
+    return job, [*opened.remarks, *([scarce] if scarce else [])]

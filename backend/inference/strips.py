@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..imagery.raster import RasterReader
+from .mask import MaskPolygons
 from .plan import ColumnBand, TilePlan
 
 STRIPS_AHEAD = 1  # and one more that the reader holds until there is room
@@ -27,28 +28,43 @@ class Strip:
     Attributes:
         row: Number of the tile row.
         image: (bands, tile, columns of the band's tiles) float32 after scale and offset, 0 where invalid.
-        valid: (tile, columns) bool.
+        valid: (tile, columns) bool: pixels with data, which the network looks at.
+        wanted: (tile, columns) bool: those of them that are classified.
     """
 
     row: int
     image: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    wanted: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where pixels come from.
+
+    Attributes:
+        raster: GDAL source.
+        bands: One-based bands in the model's order.
+        mask: What is classified; None = all that has data.
+    """
+
+    raster: str
+    bands: Sequence[int]
+    mask: MaskPolygons | None = None
 
 
 class StripReader:
     """Context manager around the reading thread of one column band.
 
     Args:
-        source: GDAL source.
-        bands: One-based bands.
+        source: What is read.
         window: Part of the raster that the plan covers.
         plan: The tiles.
         band: The columns.
     """
 
-    def __init__(self, source: str, bands: Sequence[int], window: Window, plan: TilePlan, band: ColumnBand) -> None:
+    def __init__(self, source: Source, window: Window, plan: TilePlan, band: ColumnBand) -> None:
         self._source = source
-        self._bands = bands
         self._window = window
         self._plan = plan
         self._band = band
@@ -84,7 +100,7 @@ class StripReader:
 
     def _run(self) -> None:
         try:
-            with RasterReader(self._source, self._bands) as reader:
+            with RasterReader(self._source.raster, self._source.bands) as reader:
                 for strip in self._read(reader):
                     self._put(strip)
                     if self._stopped.is_set():
@@ -106,22 +122,26 @@ class StripReader:
         left = plan.columns[self._band.tiles[0]]
         width = min(plan.columns[self._band.tiles[-1]] + plan.tile, plan.width) - left
         image = np.zeros((len(reader.bands), 0, width), np.float32)
-        valid = np.zeros((0, width), bool)
+        valid = wanted = np.zeros((0, width), bool)
         read_to = 0
         for row, top in enumerate(plan.rows):
             bottom = min(top + plan.tile, plan.height)
             window = Window(self._window.col_off + left, self._window.row_off + read_to, width, bottom - read_to)
             fresh_image, fresh_valid = reader.read(window)
+            fresh_wanted = fresh_valid if self._source.mask is None else fresh_valid & self._source.mask.read(window)
             shared = read_to - top
             image = np.concatenate([image[:, image.shape[1] - shared :], fresh_image], axis=1)
             valid = np.concatenate([valid[valid.shape[0] - shared :], fresh_valid])
+            wanted = np.concatenate([wanted[wanted.shape[0] - shared :], fresh_wanted])
             read_to = bottom
-            yield Strip(row, *_pad(image, valid, plan.tile))
+            yield Strip(row, *_pad(image, valid, wanted, plan.tile))
 
 
-def _pad(image: NDArray[np.float32], valid: NDArray[np.bool_], tile: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _pad(
+    image: NDArray[np.float32], valid: NDArray[np.bool_], wanted: NDArray[np.bool_], tile: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
     """Continues a raster smaller than a tile by its mirror image, which looks more like ground than a black border."""
     missing = ((0, max(tile - valid.shape[0], 0)), (0, max(tile - valid.shape[1], 0)))
     if not any(after for _, after in missing):
-        return image, valid
-    return np.pad(image, ((0, 0), *missing), mode="reflect"), np.pad(valid, missing, mode="reflect")
+        return image, valid, wanted
+    return np.pad(image, ((0, 0), *missing), mode="reflect"), np.pad(valid, missing, mode="reflect"), np.pad(wanted, missing)

@@ -11,8 +11,10 @@ import contextlib
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 import rasterio
@@ -24,12 +26,29 @@ from rasterio.windows import Window
 from ..errors import ToolboxError
 from ..runtime.disk import checked_writing
 from ..runtime.output_folder import partial_name
-from .sidecars import LegendEntry, build_sidecar, build_style
+from .layers import Layer
+from .sidecars import build_sidecar, build_style
 
 POLL_SECONDS = 0.2
 STALE = (".ovr", ".msk")  # GDAL would show the previous raster's overviews and mask with the new one
-PLAIN = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "IF_SAFER", "sparse_ok": True}
+PLAIN = {"driver": "GTiff", "interleave": "band", "tiled": True, "blockxsize": 512, "blockysize": 512}
+PLAIN |= {"bigtiff": "IF_SAFER", "sparse_ok": True}
 COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "NO", "blocksize": 512, "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the rasters of a run lie.
+
+    Attributes:
+        shape: (rows, columns).
+        transform: Pixel-to-map matrix.
+        crs_wkt: CRS; None without.
+    """
+
+    shape: tuple[int, int]
+    transform: Affine
+    crs_wkt: str | None
 
 
 class RasterOutput:
@@ -38,33 +57,21 @@ class RasterOutput:
     Args:
         path: Final name.
         job_id: Names the partial folder.
-        shape: (rows, columns).
-        dtype: ``uint8`` or ``uint16``.
-        nodata: Nodata value.
-        transform: Pixel-to-map matrix.
-        crs_wkt: CRS; None without.
-        legend: Classes for the colour table and the sidecars; empty for a raster of numbers.
+        layer: What it holds.
+        grid: Where it lies.
 
     Raises:
         ToolboxError: The folder cannot be written.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        job_id: str,
-        shape: tuple[int, int],
-        dtype: str,
-        nodata: int,
-        transform: Affine,
-        crs_wkt: str | None,
-        legend: list[LegendEntry],
-    ) -> None:
+    def __init__(self, path: Path, job_id: str, layer: Layer, grid: Grid) -> None:
         self.path = path.absolute()
-        self._legend = legend
+        self.layer = layer
+        self._legend = layer.legend
         self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
-        self._profile = {**PLAIN, "height": shape[0], "width": shape[1], "count": 1, "dtype": dtype, "nodata": nodata}
-        self._profile |= {"transform": transform, "crs": crs_wkt}
+        rows, columns = grid.shape
+        self._profile = {**PLAIN, "height": rows, "width": columns, "count": len(layer.band_names), "dtype": layer.dtype}
+        self._profile |= {"nodata": layer.nodata, "transform": grid.transform, "crs": grid.crs_wkt}
         self._made: list[Path] = []
         self._dataset: rasterio.io.DatasetWriter | None = None
 
@@ -75,12 +82,12 @@ class RasterOutput:
         try:
             self._partial.mkdir(parents=True, exist_ok=True)
         except OSError as failure:
-            raise ToolboxError(
-                f"The output {self.path} cannot be written ({failure.strerror}); choose another folder."
-            ) from failure
+            raise ToolboxError(f"The output {self.path} cannot be written ({failure.strerror}); choose another folder.") from failure
         try:
-            self._dataset = rasterio.open(self._partial / "rows.tif", "w", **self._profile)
-            if self._legend and self._profile["dtype"] == "uint8":  # GeoTIFF wants the table before any pixel
+            self._dataset = rasterio.open(self.rows, "w", **self._profile)
+            for band, name in enumerate(self.layer.band_names, start=1):
+                self._dataset.set_band_description(band, name)
+            if self._legend and self.layer.dtype == "uint8":  # GeoTIFF wants the table before any pixel
                 self._dataset.write_colormap(1, {entry.value: (*entry.color, 255) for entry in self._legend})
         except BaseException:
             self._clean_up()
@@ -100,12 +107,25 @@ class RasterOutput:
             with contextlib.suppress(OSError):  # not empty: it holds the result
                 folder.rmdir()
 
+    @property
+    def rows(self) -> Path:
+        """The plain file that is written by rows."""
+        return self._partial / "rows.tif"
+
     def write(self, row: int, column: int, values: NDArray[np.generic]) -> None:
-        """Writes a rectangle (rows, columns) with its upper left corner at row and column."""
+        """Writes a rectangle (bands, rows, columns) with its upper left corner at row and column."""
         if self._dataset is None:
             raise ValueError("the output is not open")
         with checked_writing(self._partial):
-            self._dataset.write(values, 1, window=Window(column, row, values.shape[1], values.shape[0]))
+            self._dataset.write(values, window=Window(column, row, values.shape[2], values.shape[1]))
+
+    def close(self) -> None:
+        """Ends the writing by rows; `rows` may be read, and replaced, until `finish`."""
+        if self._dataset is None:
+            raise ValueError("the output is not open")
+        with checked_writing(self._partial):
+            self._dataset.close()
+            self._dataset = None
 
     def finish(self, counts: dict[int, int]) -> Iterator[None]:
         """Makes the cloud-optimised file and the sidecars; yields while it works, so that the caller can stop.
@@ -113,11 +133,8 @@ class RasterOutput:
         Args:
             counts: Pixels of each class value, for the attribute table.
         """
-        if self._dataset is None:
-            raise ValueError("the output is not open")
-        with checked_writing(self._partial):
-            self._dataset.close()
-            self._dataset = None
+        if self._dataset is not None:
+            self.close()
         yield from self._copy()
         if self._legend:
             (self._partial / "final.tif.aux.xml").write_bytes(build_sidecar(self._legend, counts))
@@ -132,7 +149,7 @@ class RasterOutput:
             try:
                 with checked_writing(self._partial):
                     target = self._partial / "final.tif"
-                    rasterio.shutil.copy(self._partial / "rows.tif", target, **COG, overview_resampling=method)
+                    rasterio.shutil.copy(self.rows, target, **COG, overview_resampling=method)
             except Exception as failure:  # raised again below, in the caller's thread
                 failures.append(failure)
 
@@ -157,7 +174,16 @@ class RasterOutput:
         ]
 
 
-def publish(outputs: Sequence[RasterOutput]) -> None:
+class Output(Protocol):
+    """Something finished that can be moved to its final name."""
+
+    path: Path
+
+    def plan_moves(self) -> list[tuple[Path, Path]]:
+        """Pairs of a file and its new name, in order."""
+
+
+def publish(outputs: Sequence[Output]) -> None:
     """Moves finished outputs to their final names, all or none of them.
 
     Raises:

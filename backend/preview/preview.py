@@ -7,7 +7,6 @@ uncertainty is the entropy of the classes' probabilities, 0 % where one class is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,8 +21,9 @@ from ..errors import ToolboxError
 from ..imagery.extent import choose_window
 from ..imagery.overwriting import refuse_overwriting
 from ..imagery.raster import RasterReader
+from ..inference.layers import UNCERTAINTY, Pixels, class_layer
 from ..inference.sidecars import LegendEntry
-from ..inference.writer import RasterOutput, publish
+from ..inference.writer import Grid, RasterOutput, publish
 from ..labels.schema import ClassSchema
 from ..labels.vector import VectorLabels
 from ..runtime.protocol import Event, info, progress, result, warning
@@ -34,7 +34,6 @@ from .settings import PreviewSettings
 
 MOST_PIXELS = 16_000_000  # half a minute on two cores
 ROWS_AT_ONCE = 64
-BYTE_NODATA, WIDE_NODATA = 255, 65_535
 TRAINED_SHARE = 0.4  # of the progress bar
 
 
@@ -90,56 +89,35 @@ def _write(
     schema: ClassSchema,
 ) -> Iterator[Event]:
     """Classifies the window row by row and writes what is wanted."""
-    values = np.array(samples.values, np.uint8 if max(samples.values) < BYTE_NODATA else np.uint16)
-    nodata = BYTE_NODATA if values.dtype == np.uint8 else WIDE_NODATA
     legend = [LegendEntry(entry.value, entry.name, entry.color) for entry in schema.classes]
+    wanted = {settings.uncertainty: UNCERTAINTY, settings.output: class_layer(samples.values, legend)}
     transform = reader.info.transform * Affine.translation(window.col_off, window.row_off)
-    place = ((int(window.height), int(window.width)), transform, reader.info.crs_wkt)
-    counts = np.zeros(len(values), np.int64)
+    grid = Grid((int(window.height), int(window.width)), transform, reader.info.crs_wkt)
+    counts = np.zeros(len(samples.values), np.int64)
     with ExitStack() as stack:
-        classes = stack.enter_context(_open(settings.output, job_id, values.dtype.name, nodata, place, legend))
-        unsure = None
-        if settings.uncertainty:
-            unsure = stack.enter_context(_open(settings.uncertainty, job_id, "uint8", BYTE_NODATA, place, []))
+        outputs = [stack.enter_context(RasterOutput(Path(path), job_id, layer, grid)) for path, layer in wanted.items() if path]
         for top in range(0, int(window.height), ROWS_AT_ONCE):
             rows = min(ROWS_AT_ONCE, int(window.height) - top)
             part = Window(window.col_off, window.row_off + top, window.width, rows)
-            index, entropy, valid = classify_part(reader, part, samples, model)
-            counts += np.bincount(index[valid], minlength=len(values))
-            classes.write(top, 0, np.where(valid, values[index], values.dtype.type(nodata)))
-            if unsure is not None:
-                unsure.write(top, 0, np.where(valid, entropy, np.uint8(BYTE_NODATA)))
+            pixels, valid = classify_part(reader, part, samples, model)
+            counts += np.bincount(pixels.winner[valid], minlength=len(counts))
+            for output in outputs:
+                values = output.layer.compute(pixels)
+                output.write(top, 0, np.where(valid, values, values.dtype.type(output.layer.nodata)))
             yield progress(TRAINED_SHARE + (0.95 - TRAINED_SHARE) * (top + rows) / window.height, "Classifying")
         if not counts.any():
             raise ToolboxError("The raster is nodata everywhere within the extent; choose an EXTENT with data.")
-        outputs = [output for output in (unsure, classes) if output is not None]
         for output in outputs:
             for _ in output.finish(dict(zip(samples.values, counts.tolist(), strict=True))):
                 yield progress(0.95, "Writing")
         publish(outputs)
 
 
-def _open(
-    path: str, job_id: str, dtype: str, nodata: int, place: tuple[tuple[int, int], Affine, str | None], legend: list[LegendEntry]
-) -> RasterOutput:
-    shape, transform, crs_wkt = place
-    return RasterOutput(Path(path), job_id, shape, dtype, nodata, transform, crs_wkt, legend)
-
-
-def classify_part(
-    reader: RasterReader, part: Window, samples: Samples, model: Ensemble
-) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]:
-    """Class index, uncertainty in percent, and valid, each (rows, columns), of a window."""
+def classify_part(reader: RasterReader, part: Window, samples: Samples, model: Ensemble) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Probabilities of a window, and its valid pixels (rows, columns)."""
     around = Window(part.col_off - MARGIN, part.row_off - MARGIN, part.width + 2 * MARGIN, part.height + 2 * MARGIN)
     image, valid = reader.read(around)
     described = describe_pixels(torch.from_numpy(image), torch.from_numpy(valid), samples.statistics)
     inner = described[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
     probabilities = model.predict(inner.flatten(1).T)  # (pixels, classes)
-    shape = inner.shape[1:]
-    entropy = torch.special.entr(probabilities).sum(1) / math.log(probabilities.shape[1])
-    percent = (entropy.clamp(0, 1) * 100).round().to(torch.uint8)
-    return (
-        probabilities.argmax(1).view(shape).numpy(),
-        percent.view(shape).numpy(),
-        valid[MARGIN:-MARGIN, MARGIN:-MARGIN],
-    )
+    return Pixels(probabilities.T.reshape(-1, *inner.shape[1:])), valid[MARGIN:-MARGIN, MARGIN:-MARGIN]

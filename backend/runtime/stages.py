@@ -44,6 +44,9 @@ STAGES = {
     "onnx": Stage(".models.onnx_export", "export_onnx", ".models.onnx_settings", "OnnxSettings"),
     "train": Stage(".training.train", "train", ".training.settings", "TrainSettings"),
     "classify": Stage(".inference.classify", "classify", ".inference.settings", "ClassifySettings"),
+    "classify_folder": Stage(
+        ".inference.folder", "classify_folder", ".inference.folder_settings", "FolderSettings"
+    ),
     "preview": Stage(".preview.preview", "preview_classes", ".preview.settings", "PreviewSettings"),
     "accuracy_points": Stage(".assessment.points", "draw_points", ".assessment.settings", "PointsSettings"),
     "assess": Stage(".assessment.assess", "assess", ".assessment.settings", "AssessSettings"),

@@ -13,7 +13,7 @@ from ..labels.schema import ClassDefinition, ClassSchema
 
 
 def join_bands(
-    names: Sequence[str], band_lists: Sequence[Sequence[BandStatistics]]
+    names: Sequence[str], band_lists: Sequence[Sequence[BandStatistics]], trained: int | None = None
 ) -> tuple[tuple[BandStatistics, ...], list[list[int]]]:
     """The common bands, in the order of the first folder, and for each folder the position of each of them.
 
@@ -22,6 +22,7 @@ def join_bands(
     Args:
         names: Name of each folder, for messages.
         band_lists: Bands of each folder.
+        trained: How many of the folders, the first ones, give statistics; None = all. Those to validate on must not.
 
     Raises:
         ToolboxError: A folder lacks a band of the first one, or has one more.
@@ -39,7 +40,7 @@ def join_bands(
         # Bands that share a name, such as several unnamed ones, can only be told apart by their order.
         positions.append(list(range(len(have))) if len(set(have)) < len(have) else [have.index(band) for band in wanted])
     joined = list(first)
-    for bands, places in zip(band_lists[1:], positions[1:], strict=True):
+    for bands, places in zip(band_lists[1:trained], positions[1:trained], strict=True):
         joined = [merge_statistics(left, bands[place]) for left, place in zip(joined, places, strict=True)]
     return tuple(joined), positions
 
@@ -82,3 +83,19 @@ def join_classes(names: Sequence[str], schemas: Sequence[ClassSchema]) -> ClassS
                 )
             owner.setdefault(entry.value, name)
     return ClassSchema(tuple(joined[value] for value in sorted(joined)))
+
+
+def leave_out(schema: ClassSchema, values: Sequence[int]) -> ClassSchema:
+    """The classes without some of them.
+
+    Raises:
+        ToolboxError: A value is none of the classes, or none is left.
+    """
+    known = {entry.value: entry.name for entry in schema.classes}
+    if unknown := [str(value) for value in values if value not in known]:
+        listed = ", ".join(f"{value} ({name})" for value, name in known.items())
+        raise ToolboxError(f"IGNORE_CLASSES names {', '.join(unknown)}, but the chips have the classes {listed}; choose among these.")
+    left = tuple(entry for entry in schema.classes if entry.value not in values)
+    if not left:
+        raise ToolboxError("IGNORE_CLASSES names every class, so that nothing is left to learn; leave one out of the list.")
+    return ClassSchema(left)

@@ -28,8 +28,9 @@ from ..chips.names import CLASSIFIED_TILES, PANOPTIC, RCNN_MASKS
 from ..errors import ToolboxError
 from ..imagery.normalise import normalise
 from ..labels.schema import UNLABELLED
-from .bands import join_bands, join_classes
+from .bands import join_bands, join_classes, leave_out
 from .losses import IGNORE
+from .settings import TrainSettings
 from .split import Split
 
 MEMORY_BYTES = 1 << 30
@@ -69,9 +70,7 @@ class ChipStore:
     """All chips of a training run.
 
     Args:
-        paths: Chip folders, the main one first.
-        unlabelled: As in the settings.
-        split: As in the settings.
+        settings: The request; its folders, and how labels are understood and held out.
 
     Attributes:
         bands: Common bands with statistics.
@@ -86,25 +85,30 @@ class ChipStore:
         ToolboxError: Folders that cannot be trained on together, or without chips.
     """
 
-    def __init__(self, paths: Sequence[Path], unlabelled: str, split: str) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
+        paths = [*settings.folders, *settings.validation_folders]
+        self.first_validation_folder = len(settings.folders)
         self.folders = [ChipFolder.open(path) for path in paths]
         for folder in self.folders:
             _check_format(folder)
         names = [path.name for path in paths]
-        self.bands, self._positions = join_bands(names, [folder.bands for folder in self.folders])
-        self.classes = join_classes(names, [folder.classes for folder in self.folders])
+        self.bands, self._positions = join_bands(names, [folder.bands for folder in self.folders], self.first_validation_folder)
+        schema = join_classes(names, [folder.classes for folder in self.folders])
+        self.classes = leave_out(schema, settings.ignore_classes)
         values = [entry.value for entry in self.classes.classes]
+        unlabelled = settings.unlabelled
         self.has_background = unlabelled == "background" or (unlabelled == "auto" and len(values) == 1)
         self.class_values = (0, *values) if self.has_background else tuple(values)
         self.locations = [Location(number, record) for number, folder in enumerate(self.folders) for record in folder.chips]
         if empty := [name for name, folder in zip(names, self.folders, strict=True) if not folder.chips]:
             raise ToolboxError(f"The folder {', '.join(empty)} holds no chips; export training data first.")
-        self.block_kind = self._choose_blocks(split)
+        self.block_kind = self._choose_blocks(settings.split)
         self.census: dict[int, dict[int, int]] = {}
         self.unlisted: dict[Path, dict[int, int]] = {}
         self.pixels = np.zeros((0, len(self.class_values)), np.int64)
         self._lookup = np.full(65_536, IGNORE, np.int32)
         self._lookup[list(self.class_values)] = np.arange(len(self.class_values))
+        self._left_out = np.array([entry.value for entry in schema.classes if entry.value not in self.class_values], np.uint16)
         self._chip_census: list[dict[tuple[int, int], int]] = []
         self._kept: list[TensorChip] | None = []
         self._validation = torch.zeros(0, dtype=torch.int64)
@@ -122,17 +126,17 @@ class ChipStore:
         return self._size
 
     def _choose_blocks(self, split: str) -> str:
-        """What a block is: `chip` for the random split, `square` of ground, or `label`, the number that the export wrote.
+        """What a block is: `chip`, whole `folder`, `square` of ground, or `label`, the number that the export wrote.
 
         Squares are used where the export's numbers do not say enough: with a background (which lies outside all polygons), in
         folders of ArcGIS, and when two folders show the same ground, so that one polygon has two numbers.
         """
-        if split == "random":
-            return "chip"
+        if split in ("random", "folder"):
+            return {"random": "chip", "folder": "folder"}[split]
         unnumbered = any(record.blocks is None for record in (location.record for location in self.locations))
-        return "square" if self.has_background or unnumbered or self._overlap() else "label"
+        return "square" if self.has_background or unnumbered or self.overlap() else "label"
 
-    def _overlap(self) -> bool:
+    def overlap(self) -> bool:
         """True when two folders show the same ground."""
         boxes = []
         for folder in self.folders:
@@ -229,7 +233,7 @@ class ChipStore:
 
     def _count_unlisted(self, label: NDArray[np.uint16], folder: Path) -> None:
         """Counts the pixels whose value no class has."""
-        strange = label[(label != UNLABELLED) & (self._lookup[label] == IGNORE)]
+        strange = label[(label != UNLABELLED) & (self._lookup[label] == IGNORE) & ~np.isin(label, self._left_out)]
         for value, count in zip(*np.unique(strange, return_counts=True), strict=True):
             counts = self.unlisted.setdefault(folder, {})
             counts[int(value)] = counts.get(int(value), 0) + int(count)
@@ -238,6 +242,8 @@ class ChipStore:
         """Number of each pixel's block (H, W), unique over all folders."""
         if self.block_kind == "chip":
             return np.full(arrays.label.shape, number, np.int64)
+        if self.block_kind == "folder":
+            return np.full(arrays.label.shape, self.locations[number].folder, np.int64)
         if self.block_kind == "label" and arrays.blocks is not None:
             return arrays.blocks.astype(np.int64) + self.locations[number].folder * FOLDER_STEP
         return number_squares(arrays.transform, arrays.label.shape)

@@ -1,103 +1,66 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The training loop: seeded steps, validation after each epoch, the best epoch kept.
+"""The training loop.
 
-Enters: a network, the chips, the settings. Each step draws label-centred crops, varies them, and updates the network; a moving
-average of the weights follows it. After each epoch the average is measured on the held-out labels, and kept when it is the best
-so far. Leaves: the best weights and the history. Yields events after every step, so that the caller can stop between any two.
-
-An epoch has as many steps as batches that cover the chips once, but at least `SMALLEST_EPOCH`: a folder of thirty chips would
+Each step shows the network a batch of crops around labelled pixels; each epoch ends with a look at the held-out labels through the
+averaged weights, and the best of these are kept. An epoch has at least `SMALLEST_EPOCH` steps, since small chip folders would
 otherwise get four steps per epoch and learn nothing in twenty epochs.
+
+Several processes may train together (`Ranks`): each draws crops of its own, gradients are averaged, and each looks at its share of
+the held-out labels, so that all have the same weights and figures and take the same decisions.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..assessment.confusion import ConfusionMatrix
 from ..errors import ToolboxError
 from ..models.registry import SizedNetwork
 from ..runtime.protocol import Event, info, metric, progress, warning
-from . import augment
-from .dataset import ChipStore, TensorChip
-from .losses import IGNORE, class_weights, segmentation_loss
-from .sampler import LabelSampler
+from ..runtime.ranks import Ranks
+from .average import WeightAverage
+from .batches import Batch, BatchMaker
+from .dataset import ChipStore
+from .losses import class_weights, segmentation_loss
+from .optimiser import build_optimiser, build_schedule, freeze_encoder, keep_frozen
+from .outcome import Outcome
+from .precision import Arithmetic, choose_precision
 from .settings import TrainSettings
+from .validation import validate
 
 SMALLEST_EPOCH = 16  # steps
 DEFAULT_BATCH = {"cpu": 8, "cuda": 16, "mps": 8}
 SMALLEST_BATCH = 2  # batch normalisation over one sample fails in pooled branches
-ENCODER_FACTOR = 0.3  # a pretrained encoder learns more slowly than the fresh decoder
-WEIGHT_DECAY = 0.01
-WARM_UP = 0.15  # share of the steps in which the rate rises
 CLIP_NORM = 1.0
-LARGEST_DECAY = 0.999
-JITTER = 1 / 3  # of the crop's side: how far a crop's centre may lie from its labelled pixel
 PATIENCE = 0.3  # of the epochs
 SMALLEST_PATIENCE = 6
-MONITORS = {"miou": "mean_iou", "accuracy": "overall_accuracy", "f1": "mean_f1"}
 
 
-@dataclass
-class Epoch:
-    """Figures of one epoch; `values` as in the metric event."""
-
-    number: int
-    values: dict[str, float]
-
-
-@dataclass
-class Outcome:
-    """What the training found; filled while it runs.
+@dataclass(frozen=True)
+class Plan:
+    """What a training starts from.
 
     Attributes:
-        history: All epochs so far.
-        best_epoch: Number of the epoch that was kept, from 1; 0 before the first.
-        score: The monitored figure of that epoch.
-        state_dict: Averaged weights of that epoch, on the CPU.
-        confusion: Confusion matrix of that epoch over class values.
-        batch_size: Chips per step that fitted.
+        settings: The request.
+        pretrained: The encoder has pretrained weights.
         learning_rate: Peak rate of the decoder.
-        ended: Why the training ended.
+        ranks: The processes that train together.
+        validates: Measure each epoch on the held-out labels and keep the best; otherwise the last one is measured and kept.
+        precision: As `choose_precision` takes it.
     """
 
-    history: list[Epoch] = field(default_factory=list)
-    best_epoch: int = 0
-    score: float = math.nan
-    state_dict: dict[str, Tensor] = field(default_factory=dict)
-    confusion: ConfusionMatrix | None = None
-    batch_size: int = 0
-    learning_rate: float = 0.0
-    ended: str = "all epochs were run"
-
-
-class WeightAverage:
-    """Exponential moving average of a network's weights and buffers, after timm's `ModelEmaV3`.
-
-    The decay grows as (1 + t) / (10 + t), so that a short run is not dominated by its random start, up to 0.999.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self._updates = 0
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Moves the average towards the network."""
-        decay = min(LARGEST_DECAY, (1 + self._updates) / (10 + self._updates))
-        self._updates += 1
-        for mean, current in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(current, 1 - decay)
-            else:
-                mean.copy_(current)
+    settings: TrainSettings
+    pretrained: bool
+    learning_rate: float
+    ranks: Ranks
+    validates: bool = True
 
 
 class Trainer:
@@ -106,120 +69,129 @@ class Trainer:
     Args:
         network: On the CPU; moved to the device.
         store: Scanned and split chips.
-        settings: The request.
-        device: torch device.
-        pretrained: The encoder has pretrained weights.
-        learning_rate: Peak rate of the decoder.
+        plan: What to start from.
         is_stopped: True once the user wants the best so far.
-        validates: Measure each epoch on the held-out labels and keep the best; otherwise the last one is measured and kept.
+
+    Raises:
+        ToolboxError: The device has no such precision.
     """
 
-    def __init__(
-        self,
-        network: SizedNetwork,
-        store: ChipStore,
-        settings: TrainSettings,
-        device: str,
-        pretrained: bool,
-        learning_rate: float,
-        is_stopped: Callable[[], bool],
-        validates: bool = True,
-    ) -> None:
-        self.store, self.settings = store, settings
-        self.device = torch.device(device)
-        self.network = network.to(self.device)
+    def __init__(self, network: SizedNetwork, store: ChipStore, plan: Plan, is_stopped: Callable[[], bool]) -> None:
+        self.store, self.plan, self.settings = store, plan, plan.settings
+        self.device = torch.device(plan.ranks.device)
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        if self.settings.freeze:
+            freeze_encoder(self.network)
         self.average = WeightAverage(self.network)
-        self.outcome = Outcome(learning_rate=learning_rate)
-        self.outcome.batch_size = settings.batch_size or DEFAULT_BATCH.get(self.device.type, 8)
-        self._is_stopped, self._validates = is_stopped, validates
-        self._random = np.random.default_rng(settings.seed)
-        self._device_random = torch.Generator(self.device).manual_seed(settings.seed)
-        self._sampler = LabelSampler(store.pixels, settings.class_balancing, self._random)
+        self.arithmetic = Arithmetic(choose_precision(self.settings.precision, self.device), self.device)
+        batch_size = self.settings.batch_size or DEFAULT_BATCH.get(self.device.type, 8)
+        self.outcome = Outcome(
+            learning_rate=plan.learning_rate, batch_size=max(1, batch_size // plan.ranks.size), precision=self.arithmetic.precision
+        )
+        self.epoch = 0
+        self._is_stopped = is_stopped
+        self._batches = BatchMaker(store, self.settings, self.device, plan.ranks.rank)
         totals = torch.from_numpy(store.pixels.sum(axis=0))
-        self._weights = (class_weights(totals) if settings.class_balancing else (totals > 0).float()).to(self.device)
-        self._steps = max(SMALLEST_EPOCH, -(-len(store) // self.outcome.batch_size))
-        self._varied = settings.augmentation == "default"
-        self._size = (settings.chip_size, settings.chip_size) if settings.chip_size else store.chip_size
-        self._optimizer = self._build_optimizer(learning_rate, ENCODER_FACTOR if pretrained else 1.0)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer,
-            [group["lr"] for group in self._optimizer.param_groups],
-            total_steps=self._steps * settings.max_epochs,
-            pct_start=WARM_UP,
-        )
-
-    def _build_optimizer(self, rate: float, encoder_factor: float) -> torch.optim.Optimizer:
-        """AdamW in four groups: encoder or not, decayed or not (biases and normalisation weights are not)."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        encoder = {id(parameter) for parameter in self.network.encoder.parameters()}
-        for parameter in self.network.parameters():
-            groups.setdefault((id(parameter) in encoder, parameter.ndim > 1), []).append(parameter)
-        return torch.optim.AdamW(
-            {
-                "params": parameters,
-                "lr": rate * (encoder_factor if in_encoder else 1.0),
-                "weight_decay": WEIGHT_DECAY if decayed else 0.0,
-            }
-            for (in_encoder, decayed), parameters in groups.items()
-        )
+        self.weights = (class_weights(totals) if self.settings.class_balancing else (totals > 0).float()).to(self.device)
+        self._steps = max(SMALLEST_EPOCH, -(-len(store) // (self.outcome.batch_size * plan.ranks.size)))
+        self._optimiser = build_optimiser(self.network, plan.learning_rate, plan.pretrained)
+        self._schedule = build_schedule(self._optimiser, self._steps * self.settings.max_epochs)
 
     def fit(self) -> Iterator[Event]:
-        """Trains; the outcome is in `outcome`.
+        """Trains from the epoch reached so far; the outcome is in `outcome`. Yields events; after each epoch, the metric event.
 
         Raises:
             ToolboxError: The loss is not finite, or the memory does not suffice for the smallest batch.
         """
-        for number in range(1, self.settings.max_epochs + 1):
+        last = self.settings.max_epochs
+        while self.epoch < last:
+            if ended := self._find_end():
+                if self.plan.validates:
+                    self.outcome.ended = ended
+                    yield info(f"Training ended after epoch {self.epoch}: {ended}.")
+                return
+            number = self.epoch + 1
             loss = yield from self._train_epoch(number)
-            if not self._validates:
-                if self._is_stopped():
-                    return
-                continue
-            values, confusion = yield from self._validate(number)
-            self._record(number, {"train_loss": loss, **values}, confusion)
-            yield metric(number, {name: value for name, value in self.outcome.history[-1].values.items() if math.isfinite(value)})
-            if self._is_stopped():
-                self.outcome.ended = "it was stopped"
-            elif self.settings.early_stopping and number - self.outcome.best_epoch >= self._patience():
-                self.outcome.ended = f"the figure has not improved since epoch {self.outcome.best_epoch}"
+            values = (yield from self._validate(number, loss)) if self.plan.validates else {}
+            self.epoch = number  # from here on `to_state` is whole
+            if self.plan.validates:
+                yield metric(number, {name: value for name, value in values.items() if math.isfinite(value)})
             else:
-                continue
-            yield info(f"Training ended after epoch {number}: {self.outcome.ended}.")
-            return
-        if not self._validates:
-            values, confusion = yield from self._validate(self.settings.max_epochs)
-            self._record(self.settings.max_epochs, values, confusion)
+                yield progress(number / last, f"Epoch {number} of {last}")
+        if not self.plan.validates:
+            yield from self._validate(last, math.nan)
 
-    def _patience(self) -> int:
-        """Epochs without improvement after which the training stops early."""
-        return max(SMALLEST_PATIENCE, round(PATIENCE * self.settings.max_epochs))
+    @property
+    def total_steps(self) -> int:
+        """Steps of all epochs."""
+        return self._steps * self.settings.max_epochs
+
+    def try_rate(self, factor: float) -> Iterator[float]:
+        """One step at so many times the planned rates, outside of the schedule.
+
+        Yields the loss, the mean of all ranks: NaN without labels, infinite when one of them diverges. The weights move when it is
+        resumed, so that all ranks can agree to end.
+        """
+        self.network.train()
+        keep_frozen(self.network)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["max_lr"] * factor  # the schedule keeps the planned rate there
+        try:
+            loss = self._step(self._batches.draw(self.outcome.batch_size))
+        except ToolboxError:
+            loss = math.inf
+        found = torch.tensor([loss or 0.0, float(loss is not None)], device=self.device)
+        total, count = self.plan.ranks.add_up(found).tolist()
+        yield total / count if count else math.nan
+        self._apply()
+
+    def _find_end(self) -> str:
+        """Why the training ends after the epoch it has reached; empty to go on."""
+        if not self.epoch:
+            return ""
+        if self.plan.ranks.any_of(self._is_stopped())[0]:
+            return "it was stopped"
+        patience = max(SMALLEST_PATIENCE, round(PATIENCE * self.settings.max_epochs))
+        if self.plan.validates and self.settings.early_stopping and self.epoch - self.outcome.best_epoch >= patience:
+            return f"the figure has not improved since epoch {self.outcome.best_epoch}"
+        return ""
 
     def _train_epoch(self, number: int) -> Iterator[Event]:
         """Runs the steps of one epoch; returns their mean loss."""
         losses = []
         done, total = (number - 1) * self._steps, self.settings.max_epochs * self._steps
         self.network.train()
-        for step in range(self._steps):
-            try:
-                loss = self._step()
-            except RuntimeError as failure:
-                if not _is_out_of_memory(failure):
-                    raise
+        keep_frozen(self.network)
+        torch.manual_seed(self.settings.seed + number)  # of dropout; so a resumed training draws what it would have drawn
+        for step, batch in enumerate(self._batches.epoch(number, self._steps, lambda: self.outcome.batch_size)):
+            failure, loss = self._try_step(batch)
+            failed, stopped = self.plan.ranks.any_of(failure is not None, self._is_stopped())
+            if failed:
                 yield self._shrink_batch(failure)
                 continue
+            self._apply()
             if loss is not None:
                 losses.append(loss)
-            if self._is_stopped() and (self.outcome.best_epoch or not self._validates):
+            if stopped and (self.outcome.best_epoch or not self.plan.validates):
                 break
             yield progress(
                 (done + step + 1) / total, f"Epoch {number} of {self.settings.max_epochs}, step {step + 1} of {self._steps}"
             )
         return float(np.mean(losses)) if losses else math.nan
 
-    def _step(self) -> float | None:
-        """One update; returns the loss, None when the crops showed no label."""
-        image, target = self._draw_batch()
-        loss = segmentation_loss(self.network(image), target, self._weights, self.settings.loss)
+    def _try_step(self, batch: Batch) -> tuple[RuntimeError | None, float | None]:
+        """The failure for want of memory, if any, and the loss, None when the crops showed no label."""
+        try:
+            return None, self._step(batch)
+        except RuntimeError as failure:
+            if not _is_out_of_memory(failure):
+                raise
+            return failure, None
+
+    def _step(self, batch: Batch) -> float | None:
+        """Gradients of one batch; returns the loss, None when the crops showed no label."""
+        self._optimiser.zero_grad(set_to_none=True)
+        loss = self._loss_of(batch)
         if loss is None:
             return None
         value = loss.item()
@@ -228,88 +200,107 @@ class Trainer:
                 f"The training diverged (the loss became {value}) at a learning rate of {self.outcome.learning_rate:g}; "
                 "choose a smaller LEARNING_RATE."
             )
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        self._optimizer.step()
-        self._schedule.step()
-        self.average.update(self.network)
+        self.arithmetic.backward(loss, self._optimiser)
         return value
 
-    def _draw_batch(self) -> tuple[Tensor, Tensor]:
-        """Image (N, C, H, W) and target (N, H, W) of a training batch, on the device."""
-        draws = self._sampler.draw(self.outcome.batch_size)
-        chips = self.store.get([number for number, _ in draws], validation=False)
-        crops = [self._cut(chip, index) for chip, (_, index) in zip(chips, draws, strict=True)]
-        image, valid, target = (torch.stack(parts).to(self.device) for parts in zip(*crops, strict=True))
-        if self._varied:
-            image = augment.vary_radiometry(image, valid, self._device_random)
-        return image, target.long()
+    def _loss_of(self, batch: Batch) -> Tensor | None:
+        """The loss of a batch, of both targets where crops are mixed; None without labels."""
+        with self.arithmetic.forward():
+            logits = self.network(batch.image.contiguous(memory_format=torch.channels_last))
+        own = segmentation_loss(logits, batch.target, self.weights, self.settings.loss)
+        if batch.partner_target is None or own is None:
+            return own
+        partner = segmentation_loss(logits, batch.partner_target, self.weights, self.settings.loss)
+        return batch.share * own + (1 - batch.share) * partner
 
-    def _cut(self, chip: TensorChip, index: int) -> list[Tensor]:
-        """Image, valid and target of a crop around a random pixel of class `index`, as far as the chip's edges allow."""
-        pixel = self._sampler.draw_pixel(chip.target.numpy(), index)
-        first = []
-        for place, side, whole in zip(pixel, self._size, self.store.chip_size, strict=True):
-            wanted = place - side // 2 + int(self._random.uniform(-JITTER, JITTER) * side)
-            first.append(min(max(wanted, 0), whole - side))
-        (top, left), (rows, columns) = first, self._size
-        symmetry = augment.draw_symmetry(self._random, rows == columns) if self._varied else 0
-        parts = (chip.image, chip.valid, chip.target)
-        return [augment.apply_symmetry(part[..., top : top + rows, left : left + columns], symmetry) for part in parts]
+    def _apply(self) -> None:
+        """One update with the gradients of all ranks, if any of them has some."""
+        parameters = [parameter for group in self._optimiser.param_groups for parameter in group["params"]]
+        if not average_gradients(parameters, self.plan.ranks):
+            return
+        nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+        self.arithmetic.step(self._optimiser)
+        self._schedule.step()
+        self.average.update(self.network)
 
-    def _shrink_batch(self, failure: RuntimeError) -> Event:
+    def _shrink_batch(self, failure: RuntimeError | None) -> Event:
         """Halves the batch after a failed step; raises ToolboxError when it cannot be halved."""
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad(set_to_none=True)
         if self.outcome.batch_size < 2 * SMALLEST_BATCH:
+            rows, columns = self._batches.size
             raise ToolboxError(
-                f"The memory of {self.device} does not suffice for {self.outcome.batch_size} crops of {self._size[0]} x "
-                f"{self._size[1]} pixels; choose a smaller CHIP_SIZE or BACKBONE."
+                f"The memory of {self.device} does not suffice for {self.outcome.batch_size} crops of {rows} x {columns} pixels; "
+                "choose a smaller CHIP_SIZE or BACKBONE."
             ) from failure
         self.outcome.batch_size //= 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return warning(f"The memory of {self.device} does not suffice; the batch is now {self.outcome.batch_size} crops.")
 
-    def _validate(self, number: int) -> Iterator[Event]:
-        """Measures the averaged network on the held-out labels; returns figures and the confusion matrix."""
-        confusion = ConfusionMatrix(self.store.class_values)
-        values = np.array(self.store.class_values)
-        loss_sum = pixel_sum = 0.0
-        chips = self.store.validation_chips
+    def _validate(self, number: int, loss: float) -> Iterator[Event]:
+        """Measures the averaged network on the held-out labels after an epoch, records and returns the figures."""
+        self.average.agree(self.plan.ranks)
         reported = time.monotonic()
-        for start in range(0, len(chips), self.outcome.batch_size):
-            batch = self.store.get(chips[start : start + self.outcome.batch_size], validation=True)
-            target = torch.stack([chip.target for chip in batch]).to(self.device).long()
-            with torch.inference_mode():
-                logits = self.average.network(torch.stack([chip.image for chip in batch]).to(self.device))
-                loss = segmentation_loss(logits, target, self._weights, self.settings.loss)
-            labelled = target != IGNORE
-            if loss is not None:
-                pixels = float(labelled.sum())
-                loss_sum, pixel_sum = loss_sum + loss.item() * pixels, pixel_sum + pixels
-            confusion.update(values[target[labelled].cpu().numpy()], values[logits.argmax(1)[labelled].cpu().numpy()])
+        steps = validate(self)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                values, confusion = end.value
+                break
             if time.monotonic() - reported > 0.25:
                 reported = time.monotonic()
                 yield progress(number / self.settings.max_epochs, f"Epoch {number}, validating")
-        figures = {name: getattr(confusion, attribute) for name, attribute in MONITORS.items()}
-        return {"valid_loss": loss_sum / pixel_sum if pixel_sum else math.nan, **figures}, confusion
+        values = {"train_loss": loss, **values, "learning_rate": float(self._schedule.get_last_lr()[-1])}
+        if self.outcome.record(values, confusion, self.settings.monitor):
+            self.outcome.state_dict = copy_weights(self.average.network)
+        return values
 
-    def _record(self, number: int, values: dict[str, float], confusion: ConfusionMatrix) -> None:
-        """Adds an epoch to the history and keeps its weights if it is the best."""
-        values = {**values, "learning_rate": float(self._schedule.get_last_lr()[-1])}
-        self.outcome.history.append(Epoch(number, values))
-        score = values[self.settings.monitor]
-        if not self.outcome.best_epoch or is_better(score, self.outcome.score, self.settings.monitor):
-            self.outcome.best_epoch, self.outcome.score, self.outcome.confusion = number, score, confusion
-            self.outcome.state_dict = {
-                name: tensor.detach().cpu().clone() for name, tensor in self.average.network.state_dict().items()
-            }
+    def to_state(self) -> dict[str, Any]:
+        """Everything that `resume` needs, as tensors, numbers, texts, lists and dictionaries."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "updates": self.average.updates,
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "scaler": self.arithmetic.scaler.state_dict(),
+            "outcome": self.outcome.to_state(),
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Goes back to where `to_state` was called; the plan must be the same."""
+        self.epoch = state["epoch"]
+        self.network.load_state_dict(state["network"])
+        self.average.network.load_state_dict(state["average"])
+        self.average.updates = state["updates"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.arithmetic.scaler.load_state_dict(state["scaler"])
+        self.outcome = Outcome.from_state(state["outcome"])
 
 
-def is_better(score: float, than: float, monitor: str) -> bool:
-    """Whether a monitored figure is better than another one; a loss is the better the smaller it is."""
-    return score < than if monitor == "valid_loss" else score > than
+def average_gradients(parameters: list[nn.Parameter], ranks: Ranks) -> bool:
+    """Replaces each gradient by its mean over all ranks; false when none has any."""
+    have = any(parameter.grad is not None for parameter in parameters)
+    if ranks.size == 1:
+        return have
+    gradients = [torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in parameters]
+    flat = torch.cat([gradient.flatten() for gradient in gradients] + [gradients[0].new_full((1,), float(have))])
+    ranks.add_up(flat)
+    count = float(flat[-1])
+    if not count:
+        return False
+    mean = (flat[:-1] / count).split([parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, mean, strict=True):
+        parameter.grad = part.view_as(parameter)
+    return True
+
+
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The network's tensors as they are now, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 
 def _is_out_of_memory(failure: RuntimeError) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..runtime.output_folder import OutputFolder
+from .unfinished import UNFINISHED
 
 REPORT = "model_metrics.html"
 CHARACTERISTICS = "ModelCharacteristics"
@@ -19,4 +20,4 @@ def model_path(folder: Path) -> Path:
 
 def open_output(path: Path, job_id: str) -> OutputFolder:
     """The output folder of a training run, to be entered; the model package makes it complete."""
-    return OutputFolder(path, job_id, (REPORT, CHARACTERISTICS, CHECKPOINTS), model_path(path.absolute()).name)
+    return OutputFolder(path, job_id, (REPORT, CHARACTERISTICS, CHECKPOINTS, UNFINISHED), model_path(path.absolute()).name)

@@ -9,7 +9,7 @@ training, which never saw the held-out labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from torch import Tensor
@@ -17,49 +17,51 @@ from torch import Tensor
 from ..models.registry import SizedNetwork
 from ..runtime.protocol import Event, info, warning
 from .dataset import ChipStore
-from .loop import Trainer, is_better
+from .loop import Trainer
+from .outcome import is_better
 from .settings import TrainSettings
 
 REFIT_BELOW = 200  # blocks: with more, a fifth of them is not missed, and a second training takes as long as the first
 
 
 def wants_refit(settings: TrainSettings, store: ChipStore) -> bool:
-    """Whether the request asks for it, or leaves it to the number of blocks of labels."""
-    return settings.refit == "always" or (settings.refit == "auto" and len(store.census) < REFIT_BELOW)
+    """Whether the request asks for it, or leaves it to the number of blocks of labels; a folder of its own is for validation only."""
+    few = len(store.census) < REFIT_BELOW and settings.split != "folder"
+    return settings.refit == "always" or (settings.refit == "auto" and few)
 
 
-def refit(
-    first: Trainer,
-    start: Mapping[str, Tensor],
-    pretrained: bool,
-    is_stopped: Callable[[], bool],
-) -> Iterator[Event]:
-    """Trains anew on all labels, from the same start; returns the weights, None when those of the first training are to be kept.
-
-    That is so when it was stopped before the end, and when the network knows the held-out labels worse although it has now seen
-    them: a training can fail by chance, above all a short one.
+def prepare_refit(first: Trainer, start: Mapping[str, Tensor], is_stopped: Callable[[], bool]) -> Trainer:
+    """The second training: on all labels, from the same start, with the batch that fitted.
 
     Args:
-        first: The first training, whose network and settings are used.
+        first: The first training, whose network and plan are used.
         start: The network's weights before it.
-        pretrained: The encoder has pretrained weights.
         is_stopped: True once the user wants what there is.
     """
-    epochs = first.settings.max_epochs
-    yield info(f"Training again for {epochs} epochs, now with the held-out labels too; the figures stay those of the first training.")
     network: SizedNetwork = first.network
     network.load_state_dict(start)
     first.store.use_all_labels()
-    settings = replace(first.settings, max_epochs=epochs, batch_size=first.outcome.batch_size)
-    rate = first.outcome.learning_rate
-    second = Trainer(network, first.store, settings, str(first.device), pretrained, rate, is_stopped, validates=False)
-    yield from second.fit()
-    if not second.outcome.state_dict:
+    settings = replace(first.settings, batch_size=first.outcome.batch_size * first.plan.ranks.size)
+    return Trainer(network, first.store, replace(first.plan, settings=settings, validates=False), is_stopped)
+
+
+def announce_refit(first: Trainer) -> Event:
+    """The line before the second training."""
+    return info(
+        f"Training again for {first.settings.max_epochs} epochs, now with the held-out labels too; the figures stay those of the "
+        "first training."
+    )
+
+
+def judge_refit(first: Trainer, second: Trainer) -> Event | None:
+    """A warning when the second training's weights are not to be used, None when they are.
+
+    They are not when the network knows the held-out labels worse although it has now seen them: a training can fail by chance,
+    above all a short one.
+    """
+    if not is_better(first.outcome.score, second.outcome.score, first.settings.monitor):
         return None
-    if is_better(first.outcome.score, second.outcome.score, settings.monitor):
-        yield warning(
-            "The second training did worse, even on labels that it had seen, so the network of the first is kept; a larger MAX_EPOCHS "
-            "makes trainings steadier."
-        )
-        return None
-    return second.outcome.state_dict
+    return warning(
+        "The second training did worse, even on labels that it had seen, so the network of the first is kept; a larger MAX_EPOCHS "
+        "makes trainings steadier."
+    )

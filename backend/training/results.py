@@ -19,7 +19,7 @@ from ..runtime.protocol import Event
 from ..runtime.remaining import describe_seconds
 from .dataset import ChipStore
 from .evaluation import Calibration, evaluate
-from .loop import Outcome
+from .outcome import Outcome
 from .output import CHARACTERISTICS, REPORT
 from .report import ReportData, per_class_figures, render_report
 from .samples import Sample, ShownClass, choose_chips, list_classes, predict_samples
@@ -55,7 +55,7 @@ class RunFacts:
     outcome: Outcome
     origin: str
     device: str
-    seconds: float
+    seconds: float = 0.0
     refit_epochs: int = 0
 
     @property
@@ -168,7 +168,11 @@ def write_report(facts: RunFacts, found: RunEvaluation, folder: Path) -> dict[st
 
 def _list_notes(facts: RunFacts) -> list[str]:
     """What the reader must know to judge the figures."""
-    if facts.settings.split == "random":
+    if facts.settings.split == "folder":
+        notes = [f"Measured on the chips of {facts.settings.validation_folder}, none of which was trained on."]
+        if facts.store.overlap():
+            notes.append("Folders of chips show the same ground; if the validation folder is one of them, the figures are optimistic.")
+    elif facts.settings.split == "random":
         notes = ["Whole chips were held out at random. Neighbouring chips show the same ground, so these figures are optimistic."]
     else:
         notes = [
@@ -220,6 +224,7 @@ def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
             ("Epochs", f"{len(outcome.history)} run, {kept}; {outcome.ended}"),
             ("Second training", f"on all labels, {facts.refit_epochs} epochs" if facts.refit_epochs else "none"),
             ("Batch and learning rate", f"{outcome.batch_size} chips, peak {outcome.learning_rate:g}"),
+            ("Precision", outcome.precision),
             ("Device", facts.device),
             ("Duration", describe_seconds(facts.seconds)),
             ("Versions", f"Deep Learning Toolbox {__version__}, PyTorch {torch.__version__}"),

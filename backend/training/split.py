@@ -86,6 +86,22 @@ def split_blocks(census: Census, percent: float, seed: int, unit: str = "polygon
     )
 
 
+def hold_out_folders(census: Census, first: int) -> Split:
+    """Holds out whole folders: those numbered from `first` on; a block is a folder.
+
+    Raises:
+        ToolboxError: One side has no labelled pixel.
+    """
+    held_out = {block for block in census if isinstance(block, int) and block >= first}
+    training = frozenset(census) - held_out
+    if not any(map(any, (census[block].values() for block in held_out))):
+        raise ToolboxError("VALIDATION_INPUT holds no labelled pixel with data; export it with labels inside its raster.")
+    if not any(map(any, (census[block].values() for block in training))):
+        raise ToolboxError("The chips to train on hold no labelled pixel with data; export them with labels inside the raster.")
+    indices = sorted({index for of_block in census.values() for index, pixels in of_block.items() if pixels})
+    return Split(frozenset(held_out), training, count_pixels(census, held_out, indices), count_pixels(census, training, indices))
+
+
 def _serve_class(
     index: int,
     owned: Sequence[Block],

@@ -8,7 +8,7 @@ from deep_learning_toolbox.ui.actions import ENTRIES
 from deep_learning_toolbox.ui.training_monitor import OPENS
 from qgis.core import QgsApplication, QgsSettings
 from qgis.gui import QgsMapCanvas, QgsMessageBar
-from qgis.PyQt.QtCore import QCoreApplication, QEvent
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, Qt
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMainWindow, QPushButton, QToolBar
 from qgis_helpers import refusal
 
@@ -172,6 +172,43 @@ def test_labelling_opens_one_dock_that_unloading_takes_away(interface):
     assert children(interface.window, QDockWidget) == ["DeepLearningToolboxLabels"]
     interface.plugin.unload()
     assert children(interface.window, QDockWidget) == []
+
+
+@pytest.mark.parametrize("area", [Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea])
+def test_label_dock_comes_back_after_a_restart_where_it_was(plugin, area):
+    """As QGIS does it: the window's state is restored before the dock is made, which happens when it is first asked for."""
+    plugin.unload()
+    window = open_window()
+    dock = open_labels(window)
+    window.addDockWidget(area, dock)
+    state = window.saveState()
+    window.plugin.unload()
+    try:
+        again = open_window()
+        assert again.restoreState(state)
+        dock = open_labels(again)
+        assert again.dockWidgetArea(dock) == area
+        assert not dock.isHidden()
+        again.plugin.unload()
+    finally:
+        plugin.initProcessing()
+
+
+def open_window():
+    """A main window with another dock, as QGIS has, and the plugin."""
+    interface = Interface()
+    window = interface.window
+    other = QDockWidget("Layers", window)
+    other.setObjectName("Layers")
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, other)
+    window.plugin = deep_learning_toolbox.classFactory(interface)
+    window.plugin.initGui()
+    return window
+
+
+def open_labels(window):
+    window.plugin.actions.open_labels()
+    return window.findChild(QDockWidget, "DeepLearningToolboxLabels")
 
 
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):

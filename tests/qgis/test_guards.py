@@ -30,7 +30,7 @@ LOADED_BY_QGIS = [
 BACKEND = sorted((ROOT / "backend").rglob("*.py"))
 SHIPPED = [*LOADED_BY_QGIS, *(path for path in BACKEND if path not in LOADED_BY_QGIS)]
 # They run in the worker and import PyTorch inside a function.
-MAY_IMPORT_LATE = {"probe.py", "device.py"}
+MAY_IMPORT_LATE = {"probe.py", "device.py", "ranks.py", "companions.py"}
 
 LOAD = """
 import json, sys

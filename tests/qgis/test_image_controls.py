@@ -108,15 +108,15 @@ def test_a_view_beside_the_image_is_told_and_changes_nothing(desk):
 
 def test_hides_the_image_while_the_button_is_held(desk):
     controls, canvas, image, labels = desk
-    QTest.mousePress(controls.below, LEFT_BUTTON, Qt.KeyboardModifier.NoModifier, QPoint(5, 5))
+    QTest.mousePress(controls.compare.below, LEFT_BUTTON, Qt.KeyboardModifier.NoModifier, QPoint(5, 5))
     assert canvas.layers() == [labels]
-    QTest.mouseRelease(controls.below, LEFT_BUTTON, Qt.KeyboardModifier.NoModifier, QPoint(5, 5))
+    QTest.mouseRelease(controls.compare.below, LEFT_BUTTON, Qt.KeyboardModifier.NoModifier, QPoint(5, 5))
     assert canvas.layers() == [labels, image]
 
 
 def test_shows_the_image_again_when_the_dock_is_closed_in_between(desk):
     controls, canvas, image, labels = desk
-    QTest.mousePress(controls.below, LEFT_BUTTON, Qt.KeyboardModifier.NoModifier, QPoint(5, 5))
+    QTest.mousePress(controls.compare.below, LEFT_BUTTON, Qt.KeyboardModifier.NoModifier, QPoint(5, 5))
     controls.hide()
     assert canvas.layers() == [labels, image]
 

@@ -55,6 +55,13 @@ def test_search_finds_names_titles_formulas_and_platforms(make_picker):
     assert picker.visible_names() == []
 
 
+def test_list_opens_at_what_is_chosen_or_at_its_top_and_shows_a_formula(make_picker):
+    picker = make_picker("x=N;SAVI")
+    assert picker.tree.currentItem().text(0) == "SAVI"
+    assert "(N + R + L)" in picker.details.toPlainText()
+    assert make_picker().tree.currentItem().text(0) == "AFRI1600"
+
+
 def test_domain_narrows_the_list(make_picker):
     picker = make_picker()
     picker.domain.setCurrentIndex(picker.domain.findData("radar"))
@@ -86,6 +93,34 @@ def test_ticking_changes_the_selection_and_keeps_order_and_own_formulas(make_pic
     item_of(picker, "NDWI").setCheckState(0, Qt.CheckState.Unchecked)
     assert picker.selection() == "EVI;NDVI;mine=(N-R)/2"
     assert "EVI;NDVI" in picker.chosen_label.text()
+
+
+def test_chosen_index_that_the_image_cannot_give_is_named_and_can_only_be_unticked(make_picker):
+    picker = make_picker("NDBI;NDVI")
+    item = item_of(picker, "NDBI")
+    assert item.checkState(0) == Qt.CheckState.Checked
+    assert picker.tree.currentItem() is item
+    assert "cannot give, or choose another sensor: NDBI" in picker.chosen_label.text()
+    picker.only_possible.setChecked(True)
+    assert {"NDBI", "NDVI"} <= set(picker.visible_names())
+    assert item.flags() & Qt.ItemFlag.ItemIsUserCheckable
+    item.setCheckState(0, Qt.CheckState.Unchecked)
+    assert picker.selection() == "NDVI"
+    assert "cannot give" not in picker.chosen_label.text()
+    assert not item.flags() & Qt.ItemFlag.ItemIsUserCheckable
+
+
+def test_box_is_not_drawn_where_it_cannot_be_ticked(make_picker):
+    picker = make_picker()
+    assert item_of(picker, "NDBI").data(0, Qt.ItemDataRole.CheckStateRole) is None
+    assert item_of(picker, "NDVI").data(0, Qt.ItemDataRole.CheckStateRole) is not None
+
+
+def test_repeated_names_are_taken_once_and_ambiguous_ones_kept_as_typed(make_picker):
+    picker = make_picker("NDVI;ndvi;x=N;x=N;NDVI;bai")
+    assert picker.selection() == "NDVI;x=N;bai"
+    item_of(picker, "NDVI").setCheckState(0, Qt.CheckState.Unchecked)
+    assert picker.selection() == "x=N;bai"
 
 
 def test_details_show_formula_constants_domain_and_reference(make_picker):

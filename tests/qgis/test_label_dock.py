@@ -40,6 +40,30 @@ def test_new_layer_has_the_images_coordinates_and_arcgis_fields(desk, labels, sc
     assert desk.active is labels
 
 
+def test_suggests_the_uppermost_picture_in_view_and_no_map_of_classes(plugin, scene, folder):
+    from deep_learning_toolbox.ui.labelling.dock import LabelDock
+    from deep_learning_toolbox.ui.labelling.labelling import Labelling
+    from qgis.core import QgsPalettedRasterRenderer
+
+    desk = LabelDesk(scene)
+    try:
+        classes, hidden = QgsRasterLayer(str(scene), "a map"), QgsRasterLayer(str(scene), "hidden")
+        entry = QgsPalettedRasterRenderer.Class(1)
+        classes.setRenderer(QgsPalettedRasterRenderer(classes.dataProvider(), 1, [entry]))
+        for layer in (classes, hidden):
+            desk.project.addMapLayer(layer)  # each on top of the others
+        desk.project.layerTreeRoot().findLayer(hidden.id()).setItemVisibilityChecked(False)
+        desk.labelling.stop()
+        desk.dock.deleteLater()
+        desk.dock = LabelDock(desk.window)
+        desk.labelling = Labelling(desk.dock, desk.canvas, desk.messages, desk.project, desk, {})
+        desk.labelling.suggest()
+        assert desk.dock.imagery.currentLayer() is desk.image
+        assert desk.dock.layer.currentText() == "(none)"
+    finally:
+        desk.close()
+
+
 def test_classes_get_the_next_value_colour_and_key(desk, labels):
     assert [row[:3] for row in class_texts(desk)] == [["Water", "1", "1"], ["Forest", "2", "2"]]
     first, second = desk.editor.schema.classes
@@ -341,3 +365,6 @@ def test_tiles_belong_to_the_label_layer_and_go_on_where_they_were_left(desk, la
     desk.project.removeMapLayer(labels.id())
     assert tiles.grid is None
     assert not bar.isEnabled()
+    desk.project.clear()
+    desk.labelling.files.open(str(folder / "labels.gpkg"))  # in a new project
+    assert (bar.progress.value(), bar.progress.maximum()) == (2, total)

@@ -3,55 +3,10 @@
 
 import pytest
 from label_desk import LabelDesk, box
-from qgis.core import QgsGeometry, QgsPointXY
-from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
-from qgis.PyQt.QtGui import QMouseEvent
-from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication
+from label_hand import RIGHT_BUTTON, SHIFT, Hand, mover, real_tools
+from qgis.core import QgsGeometry, QgsPointXY, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
 from qgis_helpers import LEFT, TOP, make_layer
-
-LEFT_BUTTON, RIGHT_BUTTON, SHIFT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.KeyboardModifier.ShiftModifier
-PLAIN = Qt.KeyboardModifier.NoModifier
-
-
-def real_tools(canvas):
-    from deep_learning_toolbox.ui.labelling.tools import make_tools
-
-    return make_tools(canvas)
-
-
-def mover(canvas):
-    from deep_learning_toolbox.ui.labelling.tools.transform import MoveRotateTool
-
-    return MoveRotateTool(canvas)
-
-
-class Hand:
-    """The mouse over the canvas, in pixels (column, row) of the scene."""
-
-    def __init__(self, desk):
-        self.desk, self.view = desk, desk.canvas.viewport()
-
-    def place(self, column, row):
-        point = self.desk.canvas.getCoordinateTransform().transform(QgsPointXY(LEFT + column * 10, TOP - row * 10))
-        return QPoint(round(point.x()), round(point.y()))
-
-    def move(self, column, row, buttons=LEFT_BUTTON, modifiers=PLAIN):
-        place = QPointF(self.place(column, row))
-        event = QMouseEvent(QEvent.Type.MouseMove, place, Qt.MouseButton.NoButton, buttons, modifiers)
-        QApplication.sendEvent(self.view, event)
-
-    def click(self, column, row, button=LEFT_BUTTON):
-        self.move(column, row, Qt.MouseButton.NoButton)
-        QTest.mouseClick(self.view, button, PLAIN, self.place(column, row))
-        self.desk.process()
-
-    def drag(self, *places, modifiers=PLAIN):
-        QTest.mousePress(self.view, LEFT_BUTTON, modifiers, self.place(*places[0]))
-        for place in places[1:]:
-            self.move(*place, modifiers=modifiers)
-        QTest.mouseRelease(self.view, LEFT_BUTTON, modifiers, self.place(*places[-1]))
-        self.desk.process()
 
 
 @pytest.fixture
@@ -190,6 +145,57 @@ def test_label_moves_with_the_mouse_and_turns_with_shift(desk, hand):
     bounds = shape.boundingBox()
     assert bounds.height() > bounds.width()  # a quarter turn
     assert desk.rows() == [(2, "Forest")]
+
+
+def take_segments(desk, hand):
+    segments = make_layer([(box(20, 20, 10),), (box(30, 20, 10),)], [])
+    desk.project.addMapLayer(segments)
+    use(desk, "segment")
+    desk.dock.segments.setLayer(segments)
+    hand.drag((25, 25), (28, 25), (35, 25))
+
+
+def paint(desk, hand):
+    use(desk, "brush")
+    hand.drag((15, 25), (30, 25), (60, 25))
+
+
+def cut_through(desk, hand):
+    use(desk, "brush")
+    hand.drag((30, 5), (30, 30), (30, 90), modifiers=SHIFT)
+
+
+def move(desk, hand):
+    desk.labelling.switch.actions["move"].trigger()
+    hand.drag((25, 22), (26, 35), (35, 55))
+
+
+def turn(desk, hand):
+    desk.labelling.switch.actions["move"].trigger()
+    hand.drag((39, 22), (35, 30), (30, 39), modifiers=SHIFT)
+
+
+@pytest.mark.parametrize("work", [take_segments, paint, cut_through, move, turn])
+def test_what_other_tools_do_is_one_step_back_and_forth_and_saved(desk, hand, work):
+    use(desk, "rectangle")
+    hand.drag((20, 20), (30, 30), (40, 25))
+    before = as_texts(shapes(desk))
+    work(desk, hand)
+    after = as_texts(shapes(desk))
+    assert after != before
+    desk.dock.undo.click()
+    assert as_texts(shapes(desk)) == before
+    desk.dock.redo.click()
+    assert as_texts(shapes(desk)) == after
+    desk.dock.save.click()
+    file = QgsVectorLayer(desk.layer.source(), "again", "ogr")
+    assert as_texts([feature.geometry() for feature in file.getFeatures()]) == after
+    assert {name for _value, name in desk.saved()} == {"Forest"}
+
+
+def as_texts(geometries):
+    """Shapes to the centimetre, as single polygons, in any order."""
+    return sorted(part.asWkt(2) for geometry in geometries for part in geometry.asGeometryCollection())
 
 
 def test_tools_draw_where_the_mouse_is_on_a_rotated_canvas(desk, hand):

@@ -50,6 +50,10 @@ def test_unsaved_labels_give_a_preview_of_the_view_that_the_next_one_replaces(de
     assert (values[:, half + 2 :] == 2).mean() > 0.9
     assert ("Preview of uncertainty", False) in layers(desk)
     assert np.unique(values).max() <= 2
+    desk.dock.accept.accept.click()
+    desk.draw(box(0, 60, 20))  # any tool, once that button is pressed
+    assert desk.rows()[-1] == (1, "Water")
+    assert len(desk.rows()) == 3
     desk.labelling.stop()
     assert [name for name, _shown in layers(desk) if name.startswith("Preview")] == []
 

@@ -224,6 +224,6 @@ def test_labels_stay_readable_after_the_classes_were_written_into_a_file_that_is
         file.publish([entry])
     desk.labelling.files.open(str(folder / "three.gpkg"))
     desk.dock.schema.add.click()
-    desk.labelling._store_style()
+    desk.labelling.classes.store()
     assert len(list(desk.layer.getFeatures())) == 3
     assert desk.editor.labels_of(1) != []

@@ -18,7 +18,7 @@ NAMES = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2")
 
 def write_metadata(path):
     """A text MTL with the groups that matter."""
-    files = [f"    FILE_NAME_BAND_{number} = \"{PRODUCT}_SR_B{number}.TIF\"" for number in range(1, 8)]
+    files = [f'    FILE_NAME_BAND_{number} = "{PRODUCT}_SR_B{number}.TIF"' for number in range(1, 8)]
     scaling = [f"    REFLECTANCE_MULT_BAND_{number} = 2.75e-05\n    REFLECTANCE_ADD_BAND_{number} = -0.2" for number in range(1, 8)]
     groups = {
         "PRODUCT_CONTENTS": [
@@ -179,6 +179,15 @@ def test_empty_input_is_refused_before_the_run(folder, value):
     is_valid, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
     assert not is_valid
     assert "INPUT" in message or "Scene or rasters" in message
+
+
+@pytest.mark.parametrize(("bands", "told"), [("red;nir;red", "BANDS names “red” twice"), (";", "names no band")])
+def test_unusable_list_of_bands_is_refused_before_the_run(product, folder, bands, told):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("deeplearning:preparescene")
+    parameters = {"INPUT": str(product), "BANDS": bands, "OUTPUT": str(folder / "stack.tif")}
+    is_valid, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
+    assert not is_valid
+    assert told in message
 
 
 @pytest.mark.parametrize(("classes", "told"), [("cloud;fog", "“fog”"), (";", "MASK_CLASSES is empty")])

@@ -53,15 +53,24 @@ FROZEN = {
             "INPUT", "MORE_INPUTS", "MODEL_TYPE", "BACKBONE", "WEIGHTS", "WEIGHTS_FILE", "PRETRAINED_MODEL", "MAX_EPOCHS",
             "BATCH_SIZE", "LEARNING_RATE", "CHIP_SIZE", "VALIDATION_PERCENT", "SPLIT", "UNLABELED", "CLASS_BALANCING", "LOSS",
             "AUGMENTATION", "EARLY_STOPPING", "MONITOR", "REFIT", "SEED", "DEVICE", "OUTPUT",
+            "VALIDATION_INPUT", "IGNORE_CLASSES", "MIXUP", "FREEZE", "PRECISION", "RESUME",
         },
         {"OUTPUT", "MODEL", "OUTPUT_HTML", "SCORE", "EPOCHS"},
     ),
     "classifypixels": (
         {
             "INPUT", "MODEL", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "TEST_TIME_AUGMENTATION", "PREDICT_BACKGROUND", "EXTENT",
-            "MEMORY", "DEVICE", "OUTPUT", "OUTPUT_CONFIDENCE",
+            "MEMORY", "DEVICE", "OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_UNCERTAINTY", "OUTPUT_PROBABILITIES", "OUTPUT_POLYGONS", "MASK",
+            "CELL_SIZE", "BAND_MAP", "MIN_REGION",
         },
-        {"OUTPUT", "OUTPUT_CONFIDENCE", "DEVICE_USED"},
+        {"OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_UNCERTAINTY", "OUTPUT_PROBABILITIES", "OUTPUT_POLYGONS", "DEVICE_USED"},
+    ),
+    "classifyfolder": (
+        {
+            "INPUT", "MODEL", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "TEST_TIME_AUGMENTATION", "PREDICT_BACKGROUND", "EXTENT",
+            "MEMORY", "DEVICE", "OUTPUT", "MASK", "CELL_SIZE", "BAND_MAP", "MIN_REGION",
+        },
+        {"OUTPUT", "OUTPUT_VRT", "CLASSIFIED", "DEVICE_USED"},
     ),
     "exportonnx": ({"MODEL", "TILE_SIZE", "OUTPUT"}, {"OUTPUT"}),
     "accuracypoints": (
@@ -98,6 +107,7 @@ REQUIRED = {
     "inspecttrainingdata": {"INPUT"},
     "trainmodel": {"INPUT", "OUTPUT"},
     "classifypixels": {"INPUT", "MODEL", "OUTPUT"},
+    "classifyfolder": {"INPUT", "MODEL", "OUTPUT"},
     "exportonnx": {"MODEL", "OUTPUT"},
     "accuracypoints": {"INPUT", "OUTPUT"},
     "assessaccuracy": {"INPUT", "OUTPUT"},
@@ -118,7 +128,8 @@ STAGES = {
     "accuracypoints": ("assessment.settings", "PointsSettings"),
     "assessaccuracy": ("assessment.settings", "AssessSettings"),
 }
-WITHOUT_STAGE = ("checksetup", "inspecttrainingdata", "installbackend", "createlabellayer", "convertlabels", "previewclasses")
+WITHOUT_STAGE = ("classifyfolder", "checksetup", "inspecttrainingdata", "installbackend", "createlabellayer", "convertlabels",
+                 "previewclasses")  # fmt: skip
 DEFAULTS = """
 import dataclasses, importlib, json, sys
 module, name = sys.argv[1:]

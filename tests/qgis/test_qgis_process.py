@@ -10,10 +10,10 @@ from pathlib import Path
 import deep_learning_toolbox
 import pytest
 from qgis.core import QgsCoordinateTransformContext, QgsVectorFileWriter
-from qgis_helpers import FOREST, SMALL_CHIPS, WATER, label_pixels, make_labels, make_scene
+from qgis_helpers import FOREST, SMALL_CHIPS, WATER, label_pixels, make_labels, make_scene, read_array
 
 TOOLS = {"preparescene", "spectralindices", "exporttrainingdata", "trainmodel", "classifypixels", "checksetup", "installbackend"}
-TOOLS |= {"inspecttrainingdata", "createlabellayer", "convertlabels", "segmentimage", "previewclasses", "exportonnx"}
+TOOLS |= {"inspecttrainingdata", "createlabellayer", "convertlabels", "segmentimage", "previewclasses", "exportonnx", "classifyfolder"}
 TOOLS |= {"accuracypoints", "assessaccuracy"}
 
 
@@ -79,3 +79,11 @@ def test_failed_tool_gives_an_exit_code_and_its_sentence(qgis_process, folder):
     done = qgis_process("run", "deeplearning:exporttrainingdata", "--json", "--", *inputs)
     assert done.returncode != 0
     assert "cannot be written" in done.stdout + done.stderr
+
+
+def test_scene_is_prepared_from_a_folder_and_from_repeated_paths(qgis_process, folder):
+    scene = make_scene(folder / "rasters" / "scene.tif")
+    for inputs, bands in (([scene.parent], 2), ([scene, scene], 4)):
+        given = [f"INPUT={path}" for path in inputs]
+        told = read_json(qgis_process("run", "deeplearning:preparescene", "--json", "--", *given, f"OUTPUT={folder / 'stack.tif'}"))
+        assert read_array(told["results"]["OUTPUT"]).shape[0] == bands

@@ -88,6 +88,16 @@ def test_check_refuses_a_typo_without_running(image):
     assert "NDVI" in message
 
 
+@pytest.mark.parametrize("empty", ["", " ", None])
+@pytest.mark.parametrize("name", ["INPUT", "INDICES"])
+def test_empty_image_or_list_is_told_by_name_with_what_to_do(image, name, empty):
+    algorithm = QgsApplication.processingRegistry().algorithmById("deeplearning:spectralindices")
+    parameters = {"INPUT": str(image), "INDICES": "NDVI", "OUTPUT": "TEMPORARY_OUTPUT", name: empty}
+    is_valid, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
+    assert not is_valid
+    assert message.startswith(f"{name} is empty; ")
+
+
 def test_sensors_are_those_of_the_table(provider, worker_python):
     listed = subprocess.run([str(worker_python), "-c", SENSOR_IDS], capture_output=True, text=True, check=True).stdout.strip()
     options = QgsApplication.processingRegistry().algorithmById("deeplearning:spectralindices").parameterDefinition("SENSOR").options()

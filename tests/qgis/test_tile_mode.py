@@ -22,9 +22,15 @@ def mode(qgis_new_project):
     canvas.show()
     made = TileMode(canvas, QgsProject.instance())
     made.canvas = canvas
-    made.use("labels_1")
+    made.use(memory("labels_1"))
     yield made
     made.remove()
+
+
+def memory(key, file=None):
+    from deep_learning_toolbox.ui.labelling.tile_memory import TileMemory
+
+    return TileMemory(QgsProject.instance(), key, file)
 
 
 def grid(area, size):
@@ -108,18 +114,48 @@ def test_goes_on_where_it_was_in_a_saved_project(mode, tmp_path):
     project.clear()
     assert project.read(str(tmp_path / "p.qgz"))
     again = TileMode(mode.canvas, project)
-    again.use("labels_1")
+    again.use(memory("labels_1"))
     assert (again.grid.done, again.grid.current, len(again.grid.tiles)) == ({0}, 2, 6)
-    again.use("labels_2")
+    again.use(memory("labels_2"))
     assert again.grid is None
     assert bands(mode.canvas) == []
 
 
+def test_every_project_finds_the_tiles_beside_the_labels(mode, tmp_path):
+    file = tmp_path / "labels.gpkg.labels.tiles"
+    mode.use(memory("labels_1", file))
+    mode.begin(AREA, 100)
+    mode.mark_done()
+    QgsProject.instance().clear()  # never saved
+    mode.use(memory("another_id", file))
+    assert (mode.grid.done, mode.grid.current) == ({0}, 1)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    mode.end()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_project_keeps_the_tiles_when_nothing_can_be_written_beside_the_labels(mode, tmp_path):
+    file = tmp_path / "gone" / "labels.gpkg.labels.tiles"
+    mode.use(memory("labels_1", file))
+    mode.begin(AREA, 100)
+    mode.mark_done()
+    mode.use(memory("labels_1", file))
+    assert mode.grid.done == {0}
+    file.parent.mkdir()
+    mode.mark_done()
+    assert QgsProject.instance().readEntry("DeepLearningToolbox", "label_tiles/labels_1")[0] == ""
+    mode.use(memory("labels_1", file))
+    assert mode.grid.done == {0, 1}
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"crs": "", "tiles": [[0, 0, 1]], "done": [], "current": 0}',
                                   '{"crs": "", "tiles": [[0, 0, 1, 1]], "done": [7], "current": 0}'])  # fmt: skip
-def test_passes_over_broken_entries_of_a_project(mode, text):
+def test_passes_over_broken_texts(mode, text, tmp_path):
+    (tmp_path / "tiles").write_text(text, encoding="utf-8")
+    mode.use(memory("labels_1", tmp_path / "tiles"))
+    assert mode.grid is None
     QgsProject.instance().writeEntry("DeepLearningToolbox", "label_tiles/labels_1", text)
-    mode.use("labels_1")
+    mode.use(memory("labels_1"))
     assert mode.grid is None
 
 

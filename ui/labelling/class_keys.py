@@ -28,9 +28,7 @@ class ClassKeys(QObject):
         parent: Owner.
     """
 
-    def __init__(
-        self, widgets: Iterable[QWidget], choose: Callable[[str], bool], repeat: Callable[[], None], parent: QObject
-    ) -> None:
+    def __init__(self, widgets: Iterable[QWidget], choose: Callable[[str], bool], repeat: Callable[[], None], parent: QObject) -> None:
         super().__init__(parent)
         self._widgets, self._choose, self._repeat = list(widgets), choose, repeat
         self._pressed: QPoint | None = None

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from .accept_bar import AcceptBar
 from .export_tab import ExportTab
 from .notice import Notice
 from .objects_table import ObjectsTable
@@ -81,7 +82,9 @@ class LabelDock(QgsDockWidget):
         guidance.setContentsMargins(0, 0, 0, 0)
         guidance.addWidget(self.only_unlabelled, 1)
         guidance.addWidget(self.preview)
+        self.accept = AcceptBar()
         self.body.addWidget(self.guidance)
+        self.body.addWidget(self.accept)
         self.body.addWidget(splitter, 1)
         self.setWidget(body)
 
@@ -109,11 +112,12 @@ class LabelDock(QgsDockWidget):
         self.layer.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
         self.layer.setAllowEmptyLayer(True, tr("(none)"))
         self.layer.setMinimumContentsLength(10)
-        self.layer.setLayer(None)
+        self.layer.setCurrentIndex(0)  # not setLayer(None), which shows a blank line instead of that text
         self.imagery = QgsMapLayerComboBox()
         self.imagery.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.imagery.setAllowEmptyLayer(True)
         self.imagery.setMinimumContentsLength(10)
+        self.imagery.setCurrentIndex(0)
         self.imagery.setToolTip(tr("The image that is labelled; its name is kept with each label."))
         row = QHBoxLayout()
         row.setSpacing(2)

@@ -6,7 +6,7 @@ Map tools know nothing of layers, and the dock shows only; whatever is edited by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,9 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from ...algorithms.label_layer import CODE, IMAGERY
 from ...algorithms.label_schema import LabelClass, LabelSchema
 from ...backend.errors import ToolboxError
+from .free_ground import FreeGround
+from .label_check import overlap
+from .preview_regions import Region
 from .store import LabelStore
 from .texts import tr
 
@@ -69,6 +72,28 @@ class LabelEditor(QObject):
         """Adds a label of the current class."""
         with self._refusing(), self._command(tr("Draw label")) as layer:
             self._insert(layer, self._place(geometry, crs, layer), self._class())
+
+    def add_regions(self, regions: Sequence[Region], crs: QgsCoordinateReferenceSystem) -> None:
+        """Adds labels of several classes in one step, where nothing is labelled yet; parts that this makes specks are left out."""
+        with self._refusing(), self._command(tr("Accept preview")) as layer:
+            count, unknown = 0, set()
+            shapes = [self._place(region.shape, crs, layer) for region in regions]
+            free = FreeGround(layer, shapes)
+            for region, shape in zip(regions, shapes):
+                entry = self.schema.get(region.value)
+                if entry is None:
+                    unknown.add(region.value)
+                    continue
+                left = free.parts(shape, region.least * shape.area() / region.shape.area())
+                if not left.isEmpty():
+                    self._create(layer, _polygons(left, layer), entry)
+                    count += 1
+            if unknown:
+                listed = ", ".join(map(str, sorted(unknown)))
+                raise ToolboxError(tr("The preview shows classes that are no longer in the list ({}); make it anew.").format(listed))
+            if not count:
+                raise ToolboxError(tr("Nothing to accept here: it is labelled, too unsure, or in too small pieces."))
+            self.told.emit(tr("Accepted as labels: {}. What was labelled before stays as it was.").format(count))
 
     def extend(self, geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem) -> None:
         """Adds an area to the label of the current class that it touches; several such become one; without any it is a new label."""
@@ -166,18 +191,21 @@ class LabelEditor(QObject):
         return entry
 
     def _insert(self, layer: QgsVectorLayer, shape: QgsGeometry, entry: LabelClass) -> None:
-        others = [feature for feature in self._meeting(layer, shape) if _overlaps(feature.geometry(), shape)]
-        values = self._class_values(layer, entry)
-        place = layer.fields().lookupField(IMAGERY)
-        if place >= 0:
-            values[place] = self.imagery or None
-        feature = QgsVectorLayerUtils.createFeature(layer, shape, values)
-        _demand(layer.addFeature(feature), layer)
+        others = [feature for feature in self._meeting(layer, shape) if not overlap(feature.geometry(), shape).isEmpty()]
+        self._create(layer, shape, entry)
         differing = sum(self.store.value_of(other) != entry.value for other in others)
         if differing:
             self.told.emit(tr("The label overlaps {} of other classes; in training, the later one counts.").format(differing))
         elif others:
             self.told.emit(tr("The label overlaps {} of the same class.").format(len(others)))
+
+    def _create(self, layer: QgsVectorLayer, shape: QgsGeometry, entry: LabelClass) -> None:
+        """Adds a feature of a class, with the name of the image."""
+        values = self._class_values(layer, entry)
+        place = layer.fields().lookupField(IMAGERY)
+        if place >= 0:
+            values[place] = self.imagery or None
+        _demand(layer.addFeature(QgsVectorLayerUtils.createFeature(layer, shape, values)), layer)
 
     def _class_values(self, layer: QgsVectorLayer, entry: LabelClass) -> dict[int, Any]:
         """Contents of the class fields by place, as far as the layer has them."""
@@ -241,11 +269,6 @@ def _polygons(geometry: QgsGeometry, layer: QgsVectorLayer) -> QgsGeometry:
     else:
         joined.convertToSingleType()
     return joined
-
-
-def _overlaps(first: QgsGeometry, second: QgsGeometry) -> bool:
-    """Whether two shapes share an area; a common edge is none."""
-    return first.intersection(second).area() > 1e-9 * min(first.area(), second.area())
 
 
 def _demand(was_done: bool, layer: QgsVectorLayer) -> None:

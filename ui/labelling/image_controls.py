@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A row of controls for what a labeller changes all the time: bands, stretch, a look below the image, opacity and outlines."""
+"""What a labeller changes all the time: bands or an index, stretch, comparison with another image, opacity and outlines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QGridLayout, QPushButton, 
 
 from ...backend.errors import ToolboxError
 from ...backend.imagery.sensors import AUTO, load_sensors
-from .image_view import composites, find_letters, is_outlined, set_outlined, show_bands, stretch_to_view
+from .compare_bar import CompareBar
+from .image_view import composites, find_letters, is_outlined, set_outlined, show_bands, stretch_to_view, view_on
+from .index_layer import IndexView, fitting_presets
 from .texts import tr
 
 
@@ -28,14 +30,15 @@ class ImageControls(QWidget):
         self._canvas = canvas
         self._image: QgsRasterLayer | None = None
         self._labels: QgsVectorLayer | None = None
-        self._lifted: list[QgsMapLayer] | None = None
-        self.sensor, self.bands = QComboBox(), QComboBox()
+        self._letters: dict[str, int] = {}
+        self._index_view = IndexView(project)
+        self.sensor, self.bands, self.index = QComboBox(), QComboBox(), QComboBox()
         self.sensor.addItem(tr("Bands by name"), AUTO)
         for entry in load_sensors().sensors.values():
             self.sensor.addItem(entry.title, entry.id)
         self.stretch = QPushButton(tr("Stretch to view"))
-        self.below = QPushButton(tr("Look below"))
-        self.below.setToolTip(tr("While held, hides the image, so that another one below it can be compared."))
+        self.index.setToolTip(tr("A spectral index, computed for the view only; to keep one, use “Compute spectral indices”."))
+        self.compare = CompareBar(canvas, project)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setToolTip(tr("Opacity of the labels"))
@@ -44,8 +47,7 @@ class ImageControls(QWidget):
         self.sensor.activated.connect(lambda _index: self._fill_bands())
         self.bands.activated.connect(lambda _index: self._show_bands())
         self.stretch.clicked.connect(lambda _checked=False: self._stretch())
-        self.below.pressed.connect(self._lift_image)
-        self.below.released.connect(self.lower_image)
+        self.index.activated.connect(lambda _index: self._show_index())
         self.opacity.valueChanged.connect(self._set_opacity)
         self.outline.toggled.connect(self._set_outlined)
         project.layersWillBeRemoved.connect(self._forget)
@@ -54,10 +56,11 @@ class ImageControls(QWidget):
 
     def set_image(self, layer: QgsMapLayer | None) -> None:
         """Controls this image from now on."""
-        self.lower_image()
         self._image = layer if isinstance(layer, QgsRasterLayer) else None
-        for widget in (self.sensor, self.bands, self.stretch, self.below):
+        for widget in (self.sensor, self.bands, self.index, self.stretch):
             widget.setEnabled(self._image is not None)
+        self.compare.set_top(self._image)
+        self._index_view.hide()
         self.sensor.setCurrentIndex(0)
         self._fill_bands()
 
@@ -72,61 +75,75 @@ class ImageControls(QWidget):
             layer.styleChanged.connect(self._read_labels)
             self._read_labels()
 
-    def lower_image(self) -> None:
-        """Shows the image again."""
-        if self._lifted is not None:
-            self._canvas.setLayers(self._lifted)
-            self._lifted = None
-
-    def hideEvent(self, event: object) -> None:
-        """No release comes when the dock is closed during a look below."""
-        self.lower_image()
-        super().hideEvent(event)
+    def remove(self) -> None:
+        """Gives the canvas back, and takes the index away."""
+        self.compare.remove()
+        self._index_view.hide()
 
     def _arrange(self) -> None:
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.addWidget(self.sensor, 0, 0)
-        grid.addWidget(self.bands, 0, 1)
-        grid.addWidget(self.stretch, 1, 0)
-        grid.addWidget(self.below, 1, 1)
-        grid.addWidget(self.outline, 2, 0)
-        grid.addWidget(self.opacity, 2, 1)
-        for box in (self.sensor, self.bands):
+        for row, pair in enumerate(
+            ((self.sensor, self.bands), (self.index, self.stretch), (self.compare,), (self.outline, self.opacity))
+        ):
+            for column, widget in enumerate(pair):
+                grid.addWidget(widget, row, column, 1, 2 // len(pair))
+        for box in (self.sensor, self.bands, self.index):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(10)
 
     def _fill_bands(self) -> None:
-        """Offers the composites whose bands the image has; with none, says so in the list."""
+        """Offers the composites and indices whose bands the image has; with none, says so in the list."""
         self.bands.clear()
-        letters: dict[str, int] = {}
+        self.index.clear()
+        self._letters = {}
         if self._image is not None:
             try:
-                letters = find_letters(self._image, self.sensor.currentData())
+                self._letters = find_letters(self._image, self.sensor.currentData())
             except ToolboxError as failure:
                 self.failed.emit(str(failure))
         for composite in composites():
-            if all(letter in letters for letter in composite.letters):
-                self.bands.addItem(composite.title, tuple(letters[letter] for letter in composite.letters))
+            if all(letter in self._letters for letter in composite.letters):
+                self.bands.addItem(composite.title, tuple(self._letters[letter] for letter in composite.letters))
         if not self.bands.count():
             self.bands.addItem(tr("(bands not known)"), None)
+        self.index.addItem(tr("(no index)"), None)
+        for preset in fitting_presets(self._letters):
+            self.index.addItem(preset.title, preset)
 
     def _show_bands(self) -> None:
         bands = self.bands.currentData()
         if self._image is not None and bands:
+            self._hide_index()
             show_bands(self._image, tuple(bands), self._canvas)
+
+    def _show_index(self) -> None:
+        preset = self.index.currentData()
+        if self._image is None or preset is None:
+            self._hide_index()
+            return
+        self.compare.set_top(self._image)
+        try:
+            self._index_view.show(preset, self._image, self._letters, view_on(self._image, self._canvas))
+        except ToolboxError as failure:
+            self.failed.emit(str(failure))
+            self._hide_index()
+        else:
+            self.compare.set_top(self._index_view.layer)
+
+    def _hide_index(self) -> None:
+        self.compare.set_top(self._image)
+        self._index_view.hide()
+        self.index.setCurrentIndex(0)
 
     def _stretch(self) -> None:
         try:
-            stretch_to_view(self._image, self._canvas)
+            if self._index_view.layer is not None:
+                self._index_view.fit(view_on(self._image, self._canvas))
+            else:
+                stretch_to_view(self._image, self._canvas)
         except ToolboxError as failure:
             self.failed.emit(str(failure))
-
-    def _lift_image(self) -> None:
-        layers = self._canvas.layers()
-        if self._image in layers:
-            self._lifted = layers
-            self._canvas.setLayers([layer for layer in layers if layer is not self._image])
 
     def _set_opacity(self, percent: int) -> None:
         if self._labels is not None and round(100 * self._labels.opacity()) != percent:
@@ -143,8 +160,9 @@ class ImageControls(QWidget):
         self.outline.setChecked(is_outlined(self._labels))
 
     def _forget(self, ids: list[str]) -> None:
-        if self._lifted is not None:
-            self._lifted = [layer for layer in self._lifted if layer.id() not in ids]
+        if self._index_view.layer is not None and self._index_view.layer.id() in ids and self._image is not None:
+            self.index.setCurrentIndex(0)  # the user took it out of the project
+            self.compare.set_top(self._image)
         if self._image is not None and self._image.id() in ids:
             self.set_image(None)
         if self._labels is not None and self._labels.id() in ids:

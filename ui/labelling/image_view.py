@@ -67,7 +67,7 @@ def show_bands(layer: QgsRasterLayer, bands: tuple[int, int, int], canvas: QgsMa
         renderer.setOpacity(before.opacity())
         renderer.setAlphaBand(before.alphaBand())
     layer.setRenderer(renderer)
-    _stretch(layer, _view_on(layer, canvas))
+    _stretch(layer, view_on(layer, canvas))
 
 
 def stretch_to_view(layer: QgsRasterLayer, canvas: QgsMapCanvas) -> None:
@@ -76,13 +76,13 @@ def stretch_to_view(layer: QgsRasterLayer, canvas: QgsMapCanvas) -> None:
     Raises:
         ToolboxError: Nothing of the image is in view.
     """
-    view = _view_on(layer, canvas)
+    view = view_on(layer, canvas)
     if view.isEmpty():
         raise ToolboxError(tr("Nothing of “{0}” is in view; zoom to it first.").format(layer.name()))
     _stretch(layer, view)
 
 
-def _view_on(layer: QgsRasterLayer, canvas: QgsMapCanvas) -> QgsRectangle:
+def view_on(layer: QgsRasterLayer, canvas: QgsMapCanvas) -> QgsRectangle:
     """The part of the image in view, in its own coordinates; empty when it is out of view."""
     settings = canvas.mapSettings()
     into = QgsCoordinateTransform(settings.destinationCrs(), layer.crs(), QgsProject.instance().transformContext())

@@ -53,13 +53,11 @@ class Journal:
     """The journal of one layer.
 
     Args:
-        store: File of the layer.
-        layer_name: Its name in the file.
+        path: Where it lies.
     """
 
-    def __init__(self, store: str, layer_name: str) -> None:
-        plain = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in layer_name)
-        self.path = Path(f"{store}.{plain}{ENDING}")
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.discarded = Path(f"{self.path}{DISCARDED}")
         self._lock = QLockFile(f"{self.path}{LOCK}")
         self._lock.setStaleLockTime(0)  # a long pause of the labeller makes no lock stale; the end of the process does

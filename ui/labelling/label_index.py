@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qgis.core import QgsDistanceArea, QgsFeature, QgsFeatureRequest, QgsProject
+from qgis.core import QgsDistanceArea, QgsFeature, QgsFeatureRequest, QgsGeometry, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ...algorithms.label_layer import IMAGERY
@@ -123,9 +123,9 @@ class LabelIndex(QObject):
                 signal.emit(fids)
         self.summed.emit()
 
-    def measure(self, feature: QgsFeature) -> float:
-        """Area of a feature of the layer in square metres."""
-        return abs(self._measure.measureArea(feature.geometry()))
+    def measure(self, shape: QgsGeometry) -> float:
+        """Area of a shape in the layer's coordinates in square metres."""
+        return abs(self._measure.measureArea(shape))
 
     def _request(self) -> QgsFeatureRequest:
         fields = self._store.layer.fields()
@@ -135,7 +135,7 @@ class LabelIndex(QObject):
     def _row(self, feature: QgsFeature) -> LabelRow:
         value = self._store.value_of(feature)
         place = feature.fields().lookupField(IMAGERY)
-        return LabelRow(feature.id(), value, self.measure(feature), str(plain(feature[place]) or "") if place >= 0 else "")
+        return LabelRow(feature.id(), value, self.measure(feature.geometry()), str(plain(feature[place]) or "") if place >= 0 else "")
 
     def _count(self, row: LabelRow, sign: int) -> None:
         entry = self.sums.setdefault(row.value, ClassSum())

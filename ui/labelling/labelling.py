@@ -9,23 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsMapLayer, QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas, QgsMessageBar
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QObject
 
 from ...algorithms.label_schema import LabelSchema
 from ...backend.errors import ToolboxError
+from .accept import AcceptAreas
+from .check import LabelCheck
 from .class_defaults import set_defaults
 from .class_keys import ClassKeys
+from .classes_in_file import ClassesInFile
 from .dock import LabelDock
+from .dock_state import DockState
 from .editor import LabelEditor
-from .guidance import cover_labelled, find_scarce
+from .guidance import cover_labelled
 from .label_index import LabelIndex
 from .layer_files import LayerFiles
 from .offers import Desk, Offers
 from .preview import Preview
 from .schema_edits import SchemaEdits
-from .schema_source import apply_schema, classes_of_vector, schema_of_layer, store_style
+from .schema_source import classes_of_vector, schema_of_layer
 from .sections import Sections
 from .store import LabelStore, is_label_layer
 from .texts import tr
@@ -34,8 +38,6 @@ from .tool_switch import ToolSwitch
 if TYPE_CHECKING:
     from .tools.base import LabelTool
     from .tools.transform import MoveRotateTool
-
-STYLE_DELAY = 400  # milliseconds; writing the classes into the file takes tens of them, and several edits follow each other
 
 
 class Labelling(QObject):
@@ -65,21 +67,21 @@ class Labelling(QObject):
         self._dock, self._canvas, self._messages, self._project, self._desk = dock, canvas, messages, project, desk
         self._stores: dict[str, LabelStore] = {}
         self._links: list[tuple[Any, Callable[..., None]]] = []
-        self._style_is_stored, self._stopped = True, False
-        self.index: LabelIndex | None = None
+        self._stopped = False
         self._keys: ClassKeys | None = None
-        self._style_later = QTimer(self)
-        self._style_later.setSingleShot(True)
-        self._style_later.timeout.connect(self._store_style)
         self.editor = LabelEditor(project, self)
         self.schema_edits = SchemaEdits(dock.schema, self.editor, project)
         self.switch = ToolSwitch(dock, canvas, self.editor, tools, mover)
+        self.classes = ClassesInFile(self.editor, self)
+        self.state = DockState(dock, self.editor, self.switch, self.classes)
         self.files = LayerFiles(dock, project)
         self.sections = Sections(dock, canvas, project)
         self.preview = Preview(dock.preview, canvas, project)
+        self.accept = AcceptAreas(dock.accept, self.preview, self.switch, self.editor, canvas)
+        self.check = LabelCheck(dock.objects.check_bar, self.editor, canvas)
         self.offers = Offers(dock.notice, self.editor, desk, self.files, self.save)
         self._connect()
-        self._show_schema()
+        self.state.show_schema()
         self._take_imagery(dock.imagery.currentLayer())
         self.resume()
 
@@ -96,6 +98,7 @@ class Labelling(QObject):
         if self._keys is not None:
             self._keys.remove()
             self._keys = None
+        self._dock.accept.accept.setChecked(False)
         self.switch.stop()
         self._dock.only_unlabelled.setChecked(False)
 
@@ -106,8 +109,8 @@ class Labelling(QObject):
         self._stopped = True
         self.pause()
         self._leave_layer()
-        self.switch.remove()
         self.preview.remove()
+        self.switch.remove()
         self.sections.remove()
         for store in self._stores.values():
             store.close()
@@ -116,12 +119,18 @@ class Labelling(QObject):
 
     def suggest(self) -> None:
         """Chooses the first label layer and the first image of the project, where none is chosen."""
-        layers = [node.layer() for node in self._project.layerTreeRoot().findLayers() if node.layer() is not None]
+        nodes = [node for node in self._project.layerTreeRoot().findLayers() if node.layer() is not None]
+        layers = [node.layer() for node in nodes]
         if self._dock.imagery.currentLayer() is None:
-            self._dock.imagery.setLayer(next((layer for layer in layers if isinstance(layer, QgsRasterLayer)), None))
+            images = [node for node in nodes if isinstance(node.layer(), QgsRasterLayer)]
+            # What is in view first, and pictures before maps of classes.
+            images.sort(key=lambda node: (not node.isVisible(), isinstance(node.layer().renderer(), QgsPalettedRasterRenderer)))
+            if images:
+                self._dock.imagery.setLayer(images[0].layer())
         if self._dock.layer.currentLayer() is None:
-            ours = (layer for layer in layers if isinstance(layer, QgsVectorLayer) and is_label_layer(layer))
-            self._dock.layer.setLayer(next(ours, None))
+            ours = next((layer for layer in layers if isinstance(layer, QgsVectorLayer) and is_label_layer(layer)), None)
+            if ours is not None:
+                self._dock.layer.setLayer(ours)
         if self.editor.layer is None:
             self.offers.begin()
 
@@ -140,19 +149,19 @@ class Labelling(QObject):
             self._stores[layer.id()] = store
             self.editor.store = store
             self.editor.schema = self._read_schema(layer)
-            self.index = LabelIndex(store, self._project, self)
+            self.state.index = LabelIndex(store, self._project, self)
         except ToolboxError as failure:
             self._leave_layer()
             self._warn(str(failure))
             return
         self.editor.current = next((entry.value for entry in self.editor.schema.classes), None)
         self._follow(store, layer)
-        self._show_schema()
+        self.state.show_schema()
         self.switch.show_layer()
         self.sections.show_layer(layer)
-        self._dock.objects.model.show_index(self.index)
-        self._show_sums()
-        self._show_unsaved()
+        self._dock.objects.model.show_index(self.state.index)
+        self.state.show_sums()
+        self.state.show_unsaved()
         self._desk.set_active_layer(layer)
         self.offers.meet(store)
 
@@ -166,14 +175,14 @@ class Labelling(QObject):
         except ToolboxError as failure:
             self._warn(str(failure))
         else:
-            self._store_style()
-        self._show_unsaved()
+            self.classes.store()
+        self.state.show_unsaved()
 
     def choose(self, value: int) -> None:
         """Draws this class from now on."""
         self.editor.current = value
         self._dock.schema.show_current(value)
-        self._show_class()
+        self.state.show_class()
 
     def choose_key(self, digit: str) -> bool:
         """Draws the class of this key from now on; returns whether there is one."""
@@ -222,6 +231,7 @@ class Labelling(QObject):
             (dock.objects.zoom_wanted, self.zoom_to),
             (dock.objects.delete_wanted, edit.delete),
             (dock.objects.class_wanted, edit.set_class),
+            (dock.objects.check.clicked, lambda _checked: self.check.start(self.state.index)),
             (dock.export.export_clicked, self.export),
             (dock.only_unlabelled.toggled, lambda on: cover_labelled(self._canvas, edit.layer, on)),
             (dock.closedStateChanged, lambda closed: self.pause() if closed else self.resume()),
@@ -231,6 +241,10 @@ class Labelling(QObject):
             (edit.told, self._tell),
             (self.offers.failed, self._warn),
             (self.preview.failed, self._warn),
+            (self.classes.failed, self._warn),
+            (self.classes.stored, self.state.show_class),
+            (self.classes.stored, self.state.show_unsaved),
+            (self.state.failed, self._warn),
             (self.sections.failed, self._warn),
             (dock.preview.clicked, lambda _checked: self.toggle_preview()),
         ):
@@ -239,16 +253,16 @@ class Labelling(QObject):
 
     def _follow(self, store: LabelStore, layer: QgsVectorLayer) -> None:
         self._links = [
-            (layer.selectionChanged, self._show_selection),
-            (layer.undoStack().indexChanged, self._show_unsaved),
-            (layer.editingStarted, self._show_unsaved),
-            (layer.editingStopped, self._show_unsaved),
+            (layer.selectionChanged, self.state.show_selection),
+            (layer.undoStack().indexChanged, self.state.show_unsaved),
+            (layer.editingStarted, self.state.show_unsaved),
+            (layer.editingStopped, self.state.show_unsaved),
             (store.saved, self._dock.notice.clear),
-            (store.saved, self._show_unsaved),
+            (store.saved, self.state.show_unsaved),
             (store.discarded, self.offers.bring_back),
-            (store.discarded, self._show_unsaved),
+            (store.discarded, self.state.show_unsaved),
             (store.failed, self._warn),
-            (self.index.summed, self._show_sums),
+            (self.state.index.summed, self.state.show_sums),
         ]
         for signal, slot in self._links:
             signal.connect(slot)
@@ -256,25 +270,25 @@ class Labelling(QObject):
     def _leave_layer(self) -> None:
         """Ends the work on the layer; its store goes on keeping the journal."""
         cover_labelled(self._canvas, None, False)
-        self._store_style()
-        self._style_is_stored = True
+        self.check.end()
+        self.classes.leave()
         store = self.editor.store
-        if self.index is not None:
+        if self.state.index is not None:
             if store.is_alive:
                 set_defaults(store, None, "")
                 for signal, slot in self._links:
                     signal.disconnect(slot)
             self._dock.objects.model.show_index(None)
-            self.index.close()
-            self.index.deleteLater()
-            self.index = None
+            self.state.index.close()
+            self.state.index.deleteLater()
+            self.state.index = None
         self._links = []
         self.editor.store = None
         self.switch.show_layer()
         self.sections.show_layer(None)
         self._dock.notice.clear()
-        self._show_sums()
-        self._show_unsaved()
+        self.state.show_sums()
+        self.state.show_unsaved()
 
     def _take_new(self, layer: QgsVectorLayer) -> None:
         """Labels a new layer with the present classes."""
@@ -283,7 +297,7 @@ class Labelling(QObject):
         if schema.classes and self.editor.layer is layer:
             self.editor.schema, self.editor.current = schema, schema.classes[0].value
             self._schema_edited()
-            self._store_style()
+            self.classes.store()
 
     def _forget_removed(self, ids: list[str]) -> None:
         if self.editor.layer is not None and self.editor.layer.id() in ids:
@@ -307,79 +321,16 @@ class Labelling(QObject):
         self.editor.imagery = layer.name() if layer is not None else ""
         self._dock.objects.show_imagery(self.editor.imagery)
         self.sections.show_image(layer)
-        self._show_class()
-        self._show_sums()
+        self.state.show_class()
+        self.state.show_sums()
 
     def _schema_edited(self) -> None:
         """Shows the schema, and lets the layer carry it."""
-        self._show_schema()
-        self._show_sums()
-        store = self.editor.store
-        if self.editor.layer is None or not store.may_edit:
-            return
-        apply_schema(store.layer, self.editor.schema)
-        cover_labelled(self._canvas, store.layer, self._dock.only_unlabelled.isChecked())
-        if store.is_own:
-            self._style_is_stored = False
-            self._style_later.start(STYLE_DELAY)
-        self._show_unsaved()
-
-    def _store_style(self) -> None:
-        """Writes the classes into the file; while that fails, the button to save stays alive and tells why."""
-        self._style_later.stop()
-        store = self.editor.store
-        if self._style_is_stored or self.editor.layer is None or not store.is_own:
-            return
-        try:
-            set_defaults(store, None, "")  # they are of this moment, and do not belong into the file
-            store_style(store.layer)
-            self._style_is_stored = True
-        except ToolboxError as failure:
-            self._warn(str(failure))
-        self._show_class()
-        self._show_unsaved()
-
-    def _show_schema(self) -> None:
-        self._dock.schema.show_schema(self.editor.schema, self.editor.current)
-        self._dock.objects.show_schema(self.editor.schema)
-        self._show_class()
-
-    def _show_class(self) -> None:
-        """Lets our tools and QGIS's draw the current class."""
-        self.switch.show_color()
-        if self.editor.layer is not None and self.editor.store.may_edit:
-            set_defaults(self.editor.store, self.editor.schema.get(self.editor.current or 0), self.editor.imagery)
-
-    def _show_sums(self) -> None:
-        sums, total = (self.index.sums, self.index.total_area) if self.index is not None else ({}, 0.0)
-        self._add_unknown(set(sums) - {None, *(entry.value for entry in self.editor.schema.classes)})
-        self._dock.schema.show_sums(sums, total)
-        self._dock.export.show_state(self._dock.imagery.currentLayer(), self.editor.schema, sums)
-        scarce = find_scarce(self.editor.schema, sums)
-        self._dock.hint.setText(tr("Draw more of: {}").format(", ".join(scarce)) if scarce else "")
-        self._dock.hint.setVisible(bool(scarce))
-
-    def _add_unknown(self, values: set[int]) -> None:
-        """Adds classes that labels have come to have without the schema, e.g. by undoing an edit of a class."""
-        if not values or not self.editor.schema.classes:
-            return
-        try:
-            self.editor.schema = self.editor.schema.with_missing(classes_of_vector(self.editor.layer)[0])
-        except ToolboxError as failure:
-            self._warn(str(failure))
-            return
-        self._show_schema()
-
-    def _show_unsaved(self, *_state: object) -> None:
-        layer = self.editor.layer
-        modified = layer is not None and (layer.isModified() or not self._style_is_stored)
-        stack = layer.undoStack() if layer is not None else None
-        self._dock.show_unsaved(modified, stack is not None and stack.canUndo(), stack is not None and stack.canRedo())
-
-    def _show_selection(self, *_ids: object) -> None:
-        if self.editor.layer is not None:
-            self.index.catch_up()
-            self._dock.objects.show_selection(self.editor.layer.selectedFeatureIds())
+        self.state.show_schema()
+        self.state.show_sums()
+        if self.classes.apply():
+            cover_labelled(self._canvas, self.editor.layer, self._dock.only_unlabelled.isChecked())
+            self.state.show_unsaved()
 
     def _warn(self, text: str) -> None:
         self._messages.pushWarning(self._dock.windowTitle(), text)

@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QMenu,
+    QPushButton,
     QTableView,
     QToolButton,
     QVBoxLayout,
@@ -21,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...algorithms.label_schema import LabelSchema
+from .check_bar import CheckBar
 from .objects_model import IMAGERY, ObjectsFilter, ObjectsModel
 from .schema_tree import swatch
 from .texts import tr
@@ -46,6 +48,9 @@ class ObjectsTable(QWidget):
         super().__init__(parent)
         self._showing, self._imagery, self._schema = False, "", LabelSchema()
         self.model, self.proxy = ObjectsModel(self), ObjectsFilter(self)
+        # A deleted label leaves the selection, but not because the user selected others. Before the filter hears of it.
+        self.model.rowsAboutToBeRemoved.connect(lambda *_rows: self._set_showing(True))
+        self.model.rowsRemoved.connect(lambda *_rows: self._set_showing(False))
         self.proxy.setSourceModel(self.model)
         self.view = self._build_view()
         self.search = QLineEdit()
@@ -68,11 +73,16 @@ class ObjectsTable(QWidget):
         for button in (self.zoom, self.change, self.delete):
             buttons.addWidget(button)
         buttons.addStretch(1)
+        self.check = QPushButton(tr("Check"))
+        self.check.setToolTip(tr("Looks for labels that overlap and for outlines that cross themselves, and leads to them."))
+        buttons.addWidget(self.check)
+        self.check_bar = CheckBar()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 4, 2, 2)
         layout.addLayout(row)
         layout.addWidget(self.view)
         layout.addLayout(buttons)
+        layout.addWidget(self.check_bar)
 
     def show_schema(self, schema: LabelSchema) -> None:
         """Shows these classes by name and colour."""
@@ -128,6 +138,9 @@ class ObjectsTable(QWidget):
         button.setAutoRaise(True)
         button.clicked.connect(lambda _checked=False: signal.emit(self.selected_fids()))
         return button
+
+    def _set_showing(self, showing: bool) -> None:
+        self._showing = showing
 
     def _tell_selection(self, *_selections: object) -> None:
         if not self._showing:

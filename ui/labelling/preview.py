@@ -35,10 +35,12 @@ class Preview(QObject):
     Signals:
         failed: Why there is no preview.
         shown: The layers are there.
+        dropped: They are gone.
     """
 
     failed = pyqtSignal(str)
     shown = pyqtSignal()
+    dropped = pyqtSignal()
 
     def __init__(self, button: QPushButton, canvas: QgsMapCanvas, project: QgsProject) -> None:
         super().__init__(button)
@@ -53,6 +55,12 @@ class Preview(QObject):
     def is_running(self) -> bool:
         """Whether the worker is at it."""
         return self._task is not None
+
+    @property
+    def layers(self) -> list[QgsRasterLayer]:
+        """Classes and uncertainty as shown; empty while there is no preview, or the user has removed a layer of it."""
+        found = [self._project.mapLayer(layer) for layer in self._layers]
+        return [] if None in found else found
 
     def start(self, image: QgsMapLayer, labels: QgsVectorLayer, fields: LabelFields) -> None:
         """Previews the current view."""
@@ -118,6 +126,7 @@ class Preview(QObject):
     def _drop_layers(self) -> None:
         self._project.removeMapLayers([layer for layer in self._layers if self._project.mapLayer(layer) is not None])
         self._layers.clear()
+        self.dropped.emit()
 
     def _show_running(self) -> None:
         self._button.setText(tr("Stop the preview") if self.is_running else tr("Preview classes"))

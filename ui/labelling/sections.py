@@ -10,9 +10,13 @@ from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from .dock import LabelDock
 from .image_controls import ImageControls
+from .store import file_beside
 from .texts import tr
 from .tile_bar import TileBar
+from .tile_memory import TileMemory
 from .tile_mode import TileMode
+
+TILES = ".tiles"  # ending of the file beside the labels
 
 
 class Sections(QObject):
@@ -26,6 +30,7 @@ class Sections(QObject):
 
     def __init__(self, dock: LabelDock, canvas: QgsMapCanvas, project: QgsProject) -> None:
         super().__init__(dock)
+        self._project = project
         self.image_controls = ImageControls(canvas, project)
         self.tiles = TileMode(canvas, project, self)
         self.tile_bar = TileBar(canvas, self.tiles)
@@ -46,10 +51,11 @@ class Sections(QObject):
     def show_layer(self, layer: QgsVectorLayer | None) -> None:
         """These labels are drawn; their tiles go on where they were left."""
         self.image_controls.set_labels(layer)
-        self.tiles.use(layer.id() if layer is not None else "")
+        key, file = (layer.id(), file_beside(layer, TILES)) if layer is not None else ("", None)
+        self.tiles.use(TileMemory(self._project, key, file))
         self.tile_bar.setEnabled(layer is not None)
 
     def remove(self) -> None:
         """Gives the canvas back."""
-        self.image_controls.lower_image()
+        self.image_controls.remove()
         self.tiles.remove()

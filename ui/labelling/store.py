@@ -8,6 +8,7 @@ layer that is no label layer of ours is foreign: it is shown and counted, but ed
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsFeature, QgsFeatureRequest, QgsVectorDataProvider, QgsVectorLayer, QgsWkbTypes
@@ -17,7 +18,7 @@ from qgis.PyQt.QtCore import QObject, QTimer, QVariant, pyqtSignal
 from ...algorithms.label_classes import LabelFields
 from ...algorithms.label_layer import CODE, IMAGERY, NAME, VALUE
 from ...backend.errors import ToolboxError
-from .journal import Journal, LabelState, Unsaved
+from .journal import ENDING, Journal, LabelState, Unsaved
 from .recovery import restore_states
 from .texts import tr
 
@@ -271,13 +272,21 @@ def plain(value: Any) -> Any:
     return None if value is None or (isinstance(value, QVariant) and value.isNull()) else value
 
 
-def _journal_of(layer: QgsVectorLayer) -> Journal | None:
-    """The journal beside a layer's file; None when it lies in no file."""
+def file_beside(layer: QgsVectorLayer, ending: str) -> Path | None:
+    """A file of ours beside a layer's file, named after both; None when the layer lies in no file."""
     path = file_of(layer)
     if not path:
         return None
     name = next((part[10:] for part in layer.source().split("|") if part.startswith("layername=")), "")
-    return Journal(path, name or os.path.splitext(os.path.basename(path))[0])
+    name = name or os.path.splitext(os.path.basename(path))[0]
+    plain_name = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in name)
+    return Path(f"{path}.{plain_name}{ending}")
+
+
+def _journal_of(layer: QgsVectorLayer) -> Journal | None:
+    """The journal beside a layer's file; None when it lies in no file."""
+    path = file_beside(layer, ENDING)
+    return None if path is None else Journal(path)
 
 
 def _state(fid: int, feature: QgsFeature | None) -> LabelState:

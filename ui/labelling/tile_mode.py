@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Labels an area tile by tile: shows one after the other on the canvas and remembers, in the project, which are done.
+"""Labels an area tile by tile: shows one after the other on the canvas and remembers which are done.
 
 Keys on the canvas: N next tile that is not done, B the one before, D done and on to the next.
 """
@@ -14,8 +14,8 @@ from qgis.PyQt.QtGui import QColor
 
 from .texts import tr
 from .tile_grid import TileGrid, make_grid
+from .tile_memory import TileMemory
 
-SCOPE = "DeepLearningToolbox"
 MARGIN = 1.1  # of the tile's size in view, so that what lies at its border can be judged
 DENSIFY = 8  # points added to each side, which is bent in another CRS
 COLOR = QColor(255, 255, 0)
@@ -35,14 +35,14 @@ class TileMode(QObject):
     def __init__(self, canvas: QgsMapCanvas, project: QgsProject, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._canvas, self._project = canvas, project
-        self._key = ""
+        self._memory = TileMemory(project, "")
         self._band: QgsRubberBand | None = None
         self.grid: TileGrid | None = None
 
-    def use(self, key: str) -> None:
-        """Goes on with the tiles that the project keeps under a key (the id of a label layer); none for an empty key."""
-        self._key = key
-        text = self._project.readEntry(SCOPE, f"label_tiles/{key}")[0] if key else ""
+    def use(self, memory: TileMemory) -> None:
+        """Goes on with the tiles that are remembered of a label layer."""
+        self._memory = memory
+        text = memory.read()
         self._take(TileGrid.from_text(text) if text else None)
 
     def begin(self, area: QgsGeometry, size: float) -> None:
@@ -57,8 +57,7 @@ class TileMode(QObject):
 
     def end(self) -> None:
         """Forgets the tiles."""
-        if self._key:
-            self._project.removeEntry(SCOPE, f"label_tiles/{self._key}")
+        self._memory.forget()
         self._take(None)
 
     def next(self) -> None:
@@ -78,8 +77,8 @@ class TileMode(QObject):
             self._go(self.grid.next_open())
 
     def remove(self) -> None:
-        """Gives the canvas back; the project keeps the progress."""
-        self._key = ""
+        """Gives the canvas back; the progress is kept."""
+        self._memory = TileMemory(self._project, "")
         self._take(None)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -100,8 +99,8 @@ class TileMode(QObject):
         self.changed.emit()
 
     def _keep(self) -> None:
-        if self._key and self.grid is not None:
-            self._project.writeEntry(SCOPE, f"label_tiles/{self._key}", self.grid.to_text())
+        if self.grid is not None:
+            self._memory.write(self.grid.to_text())
 
     def _take(self, grid: TileGrid | None) -> None:
         had, self.grid = self.grid is not None, grid

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qgis.core import QgsGeometry
 from qgis.gui import QgsMapCanvas, QgsMapTool
-from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon
 from qgis.PyQt.QtWidgets import QAction
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BRUSH = "brush"  # paints on the label that it touches; the others draw a label each
 SEGMENT, MOVE = "segment", "move"
+ACCEPT_COLOR = QColor(255, 255, 255)
 
 
 class ToolSwitch(QObject):
@@ -33,7 +34,15 @@ class ToolSwitch(QObject):
         editor: Gets what they draw.
         tools: By name.
         mover: Moves and rotates labels.
+
+    Attributes:
+        accepts: Whether what is drawn says which area of the preview is accepted, instead of being a label.
+
+    Signals:
+        accepted: Such an area, in the canvas's coordinates.
     """
+
+    accepted = pyqtSignal(QgsGeometry)
 
     def __init__(
         self,
@@ -47,12 +56,12 @@ class ToolSwitch(QObject):
         self._dock, self._canvas, self._editor, self.tools, self._mover = dock, canvas, editor, dict(tools), mover
         self.actions: dict[str, QAction] = {}
         self.last = next(iter(self.tools), "")
+        self.accepts = False
         for name, tool in self.tools.items():
             action = self._make_action(dock, name)
             action.triggered.connect(lambda _checked=False, name=name: self.use(name))
             tool.setAction(action)
-            tool.drawn.connect(lambda geometry, name=name: self._draw(name, geometry))
-            tool.removed.connect(self._cut)
+            self._connect(name, tool)
         if SEGMENT in self.tools:
             dock.segments.layerChanged.connect(self.tools[SEGMENT].set_segments)
             self.tools[SEGMENT].missing.connect(lambda: editor.refused.emit(tr("Choose a layer of segments first.")))
@@ -61,6 +70,11 @@ class ToolSwitch(QObject):
             action.triggered.connect(self._move)
             mover.setAction(action)
             mover.transformed.connect(self._replace)
+
+    def add(self, name: str, tool: LabelTool) -> None:
+        """Takes in a tool that has its button elsewhere."""
+        self.tools[name] = tool
+        self._connect(name, tool)
 
     def use(self, name: str) -> None:
         """Draws with a tool from now on."""
@@ -76,11 +90,12 @@ class ToolSwitch(QObject):
             self.use(self.last)
 
     def show_color(self) -> None:
-        """Draws in the colour of the current class."""
+        """Draws in the colour of the current class; an area of the preview, which has many, in white."""
         entry = self._editor.schema.get(self._editor.current) if self._editor.current is not None else None
-        if entry is not None:
+        if entry is not None or self.accepts:
+            color = ACCEPT_COLOR if self.accepts else QColor(*entry.color)
             for tool in self.tools.values():
-                tool.set_colour(QColor(*entry.color))
+                tool.set_colour(color)
 
     def stop(self) -> None:
         """Takes our tools off the canvas."""
@@ -98,6 +113,10 @@ class ToolSwitch(QObject):
         """Moves labels of the current layer."""
         if self._mover is not None:
             self._mover.set_layer(self._editor.layer)
+
+    def _connect(self, name: str, tool: LabelTool) -> None:
+        tool.drawn.connect(lambda geometry: self._draw(name, geometry))
+        tool.removed.connect(self._cut)
 
     def _make_action(self, dock: LabelDock, name: str) -> QAction:
         from ...algorithms.base import icon_path
@@ -127,7 +146,9 @@ class ToolSwitch(QObject):
 
     def _draw(self, name: str, geometry: QgsGeometry) -> None:
         crs = self._canvas.mapSettings().destinationCrs()
-        if name == BRUSH:
+        if self.accepts:
+            self.accepted.emit(geometry)
+        elif name == BRUSH:
             self._editor.extend(geometry, crs)
         else:
             self._editor.add(geometry, crs)

@@ -73,18 +73,25 @@ def parse_selection(text: str) -> list[IndexDefinition]:
 
     Raises:
         ToolboxError: The list is empty, holds a name twice, an unknown name (the nearest ones are offered), or a formula that is
-            not arithmetic.
+            not arithmetic; all faults are told at once.
     """
     chosen: dict[str, IndexDefinition] = {}
+    faults = []
     for entry in re.split(r"[;,\n]+", text):
         if not entry.strip():
             continue
-        definition = _read_own(entry) if "=" in entry else find_index(entry)
+        try:
+            definition = _read_own(entry) if "=" in entry else find_index(entry)
+        except ToolboxError as fault:
+            faults.append(str(fault))
+            continue
         if definition.name in chosen:
-            raise ToolboxError(f"INDICES names “{definition.name}” twice; leave one out.")
+            faults.append(f"INDICES names “{definition.name}” twice; leave one out.")
         chosen[definition.name] = definition
     if len(chosen) > MOST_INDICES:
-        raise ToolboxError(f"INDICES names {len(chosen)} indices, {MOST_INDICES} at most are computed at once; split the list.")
+        faults.append(f"INDICES names {len(chosen)} indices, {MOST_INDICES} at most are computed at once; split the list.")
+    if faults:
+        raise ToolboxError(" ".join(dict.fromkeys(faults)))
     if not chosen:
         raise ToolboxError("INDICES is empty; give names such as NDVI;NDWI or own formulas such as mine=(N-R)/(N+R).")
     return list(chosen.values())
@@ -103,10 +110,18 @@ def find_index(name: str) -> IndexDefinition:
 
 
 def _offer(wanted: str, alike: list[str]) -> str:
+    """What to do about a name that is not known: the nearest ones, by letters that are swapped, lacking or wrong, or by title."""
     if re.search(r"[-+*/^()]", wanted):
         return "give an own formula a name, such as mine=(N-R)/(N+R)."
-    names = {other.casefold(): other for other in load_catalogue().indices}
-    near = alike or [names[key] for key in difflib.get_close_matches(wanted.casefold(), names, n=3, cutoff=0.5)]
+    indices = load_catalogue().indices
+    key = wanted.casefold()
+    names = {other.casefold(): other for other in indices}
+    if len(key.split()) > 1 and all(part in names for part in key.split()):
+        return f"separate names by semicolons: {';'.join(names[part] for part in key.split())}."
+    swapped = [name for other, name in names.items() if sorted(other) == sorted(key)]
+    close = [names[other] for other in difflib.get_close_matches(key, names, n=3, cutoff=0.5)]
+    titled = [name for name, entry in indices.items() if entry.title.casefold() == key]
+    near = alike or list(dict.fromkeys([*titled, *swapped, *close]))[:3]
     return f"did you mean {' or '.join(near)}?" if near else "pick one from the list in the tool's dialog."
 
 

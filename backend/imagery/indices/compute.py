@@ -96,7 +96,7 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
             for _ in output.build_overviews() if settings.overviews else ():
                 yield progress(WRITE_SHARE, "Building overviews")
             output.publish()
-    if not are_numbers and 2 * tally.above > tally.reflectance:  # the sample lay elsewhere
+    if not are_numbers and 2 * tally.above > sum(tally.reflectance.values()):  # the sample lay elsewhere
         are_numbers = True
         yield warning(NUMBERS_WARNING)
     yield from _report(tally, image.band_names, are_numbers, settings.out_of_range)
@@ -168,17 +168,23 @@ def _report(tally: Tally, names: tuple[str, ...], are_numbers: bool, out_of_rang
             yield info(f"  {name}: {count:,} pixels have data in all its bands.")
     for name, count in tally.undefined.items():
         if count:
-            share = 100 * count / tally.measured[name]
+            share = _percentage(count, tally.measured[name])
             yield warning(
-                f"{name}: {count:,} pixels ({share:.2g} % of the valid ones) have no finite value, such as after a division by zero; "
+                f"{name}: {count:,} pixels ({share} % of the valid ones) have no finite value, such as after a division by zero; "
                 "they are nodata."
             )
     if are_numbers and out_of_range == "keep":  # the warning about digital numbers says it all
         return
     done = {"keep": "They were used as they are.", "clip": "They were clipped to 0…1.", "nodata": "These pixels are nodata."}
     for band, count in sorted(tally.outside.items()):
-        share = 100 * count / tally.valid
+        share = _percentage(count, tally.reflectance[band])
         yield warning(
-            f"Band {names[band - 1]}: {count:,} pixels ({share:.2g} % of the valid ones) have a reflectance below 0 or above 1. "
+            f"Band {names[band - 1]}: {count:,} pixels ({share} % of the valid ones) have a reflectance below 0 or above 1. "
             f"{done[out_of_range]}"
         )
+
+
+def _percentage(count: int, total: int) -> str:
+    """A share of a hundred with two digits, more where it is nearly all: 0.021, 2.1, 99.98, 100."""
+    share = 100 * count / total
+    return f"{share:.2g}" if share < 99 else f"{share:.4g}"

@@ -39,18 +39,18 @@ class Tally:
         measured: By index, pixels with data in all its bands.
         undefined: By index, those of them at which its formula has no finite value, such as a division by zero.
         finite: Values of indices that are numbers, over all indices.
-        reflectance: Valid values of reflectance bands.
-        above: Those of them that are above 1.
-        outside: By one-based band number, valid pixels whose reflectance is below 0 or above 1.
+        reflectance: By one-based number of a reflectance band, pixels with data in it.
+        outside: By band, those of them that are below 0 or above 1.
+        above: Those that are above 1, over all bands.
     """
 
     valid: int = 0
     nodata: int = 0
     measured: dict[str, int] = field(default_factory=dict)
     undefined: dict[str, int] = field(default_factory=dict)
+    reflectance: dict[int, int] = field(default_factory=dict)
     outside: dict[int, int] = field(default_factory=dict)
     finite: int = 0
-    reflectance: int = 0
     above: int = 0
 
     def add(self, other: Tally) -> None:
@@ -58,11 +58,10 @@ class Tally:
         self.valid += other.valid
         self.nodata += other.nodata
         self.finite += other.finite
-        self.reflectance += other.reflectance
         self.above += other.above
-        pairs = (self.measured, other.measured), (self.undefined, other.undefined), (self.outside, other.outside)
-        for mine, its in pairs:
-            for key, count in its.items():
+        for name in ("measured", "undefined", "reflectance", "outside"):
+            mine = getattr(self, name)
+            for key, count in getattr(other, name).items():
                 mine[key] = mine.get(key, 0) + count
 
 
@@ -116,10 +115,15 @@ class IndexEvaluator:
         result = np.empty((self._copied + len(self._indices), rows * columns), np.float32)
         flat, flat_valid = stored.reshape(count, -1), valid.reshape(count, -1)
         pieces = [slice(start, start + PIECE) for start in range(0, rows * columns, PIECE)]
-        work = self._threads.map(lambda piece: self._evaluate_piece(flat[:, piece], flat_valid[:, piece], result[:, piece]), pieces)
+        work = self._threads.map(lambda piece: self._fill_piece(flat[:, piece], flat_valid[:, piece], result[:, piece]), pieces)
         for counts in work:
             tally.add(counts)
         return result.reshape(-1, rows, columns)
+
+    def _fill_piece(self, stored: NDArray[np.generic], valid: NDArray[np.bool_], result: NDArray[np.float32]) -> Tally:
+        """Like `_evaluate_piece`, without NumPy's warnings: whatever comes out infinite or NaN is found, counted and made nodata."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self._evaluate_piece(stored, valid, result)
 
     def _evaluate_piece(self, stored: NDArray[np.generic], valid: NDArray[np.bool_], result: NDArray[np.float32]) -> Tally:
         """Fills (outputs, pixels) from (bands, pixels) and returns the counts."""
@@ -159,7 +163,7 @@ class IndexEvaluator:
         self, number: int, band: NDArray[np.float64], has_data: NDArray[np.bool_] | None, tally: Tally
     ) -> NDArray[np.bool_] | None:
         """Counts reflectance outside 0…1 and does with it what is asked; returns the pixels that remain usable, None for all."""
-        tally.reflectance += band.size if has_data is None else int(np.count_nonzero(has_data))
+        tally.reflectance[number] = band.size if has_data is None else int(np.count_nonzero(has_data))
         if band.min() >= 0 and band.max() <= 1:
             return has_data
         outside = (band < 0) | (band > 1)
@@ -185,9 +189,7 @@ class IndexEvaluator:
     ) -> None:
         inputs = {**index.numbers, **{name: bands[number] for name, number in index.bands.items()}}
         inputs |= {name: self._kernel(pair, bands) for name, pair in index.kernels.items()}
-        # What float32 cannot hold becomes infinite and is undefined below; what lies on nodata may divide by zero.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            result[:] = index.formula.evaluate(inputs)
+        result[:] = index.formula.evaluate(inputs)  # what float32 cannot hold becomes infinite and is undefined below
         finite = np.isfinite(result)
         if usable is None:
             if not finite.all():

@@ -31,7 +31,7 @@ def open_view(source: rasterio.DatasetReader, number: int, nodata: float, satura
     crs = f"<SRS>{escape(source.crs.to_wkt())}</SRS>" if source.crs else ""
     return rasterio.open(
         f'<VRTDataset rasterXSize="{source.width}" rasterYSize="{source.height}">{crs}<GeoTransform>{transform}</GeoTransform>'
-        f"<VRTRasterBand dataType={quoteattr(GDAL_TYPES[source.dtypes[number - 1]])} band=\"1\"><NoDataValue>{nodata}</NoDataValue>"
+        f'<VRTRasterBand dataType={quoteattr(GDAL_TYPES[source.dtypes[number - 1]])} band="1"><NoDataValue>{nodata}</NoDataValue>'
         f'<{kind}><SourceFilename relativeToVRT="0">{escape(source.name)}</SourceFilename><SourceBand>{number}</SourceBand>'
         f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="0" yOff="0" {size}/>{table}</{kind}></VRTRasterBand></VRTDataset>'
     )

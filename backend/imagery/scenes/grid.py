@@ -25,6 +25,7 @@ from .band_view import GDAL_TYPES, open_view
 LARGEST_SIDE = 1_000_000  # pixels
 EDGES = 21  # points along each edge of an extent that is brought to another CRS
 GROWTH = 0.01  # of the scene's sides
+METRES_PER_DEGREE = 111_320  # along a meridian and the equator, for messages
 ALIGNED = 1e-3  # of a cell: differences below are rounding of the files
 
 
@@ -46,6 +47,7 @@ def plan_grid(
         ToolboxError: Extent or resolution do not fit the reference.
     """
     own = reference.transform
+    _check_resolution(reference, resolution)
     # a raster without georeference counts its rows upwards: its y_size is negative
     x_size, y_size = (resolution, math.copysign(resolution, -own.e)) if resolution else (own.a, -own.e)
     left, top = own.c, own.f
@@ -65,11 +67,34 @@ def plan_grid(
     width, height = columns - first_column, rows - first_row
     if max(width, height) > LARGEST_SIDE:
         raise ToolboxError(
-            f"RESOLUTION {resolution:g} gives {width:,} × {height:,} pixels; it is in units of the scene's CRS, in which the "
-            f"cells measure {own.a:g}."
+            f"RESOLUTION {resolution:g} gives {width:,} × {height:,} pixels; it is in {describe_units(reference.crs)}, in which the "
+            f"cells of the scene measure {own.a:g}."
         )
     transform = Affine(x_size, 0, left + first_column * x_size, 0, -y_size, top - first_row * y_size)
     return ImageGrid(width, height, transform, reference.crs.to_wkt() if reference.crs else None)
+
+
+def _check_resolution(reference: rasterio.DatasetReader, resolution: float) -> None:
+    """Raises ToolboxError for a cell larger than the raster: metres were given where the CRS has degrees."""
+    sides = reference.width * abs(reference.transform.a), reference.height * abs(reference.transform.e)
+    if resolution <= max(sides):
+        return
+    is_geographic = reference.crs is not None and reference.crs.is_geographic
+    degrees = f" {resolution:g} m are about {resolution / METRES_PER_DEGREE:.2g} degrees." if is_geographic else ""
+    raise ToolboxError(
+        f"RESOLUTION {resolution:g} is in {describe_units(reference.crs)} and larger than the whole scene ({sides[0]:g} × "
+        f"{sides[1]:g}), whose cells measure {abs(reference.transform.a):g}; give a cell size in these units.{degrees}"
+    )
+
+
+def describe_units(crs: CRS | None) -> str:
+    """What the coordinates of a CRS are counted in, such as metres or degrees; pixels without one."""
+    if crs is None:
+        return "pixels"
+    if crs.is_geographic:
+        return "degrees"
+    plural = {"metre": "metres", "meter": "metres", "foot": "feet", "US survey foot": "US survey feet"}
+    return plural.get(crs.linear_units, "map units")
 
 
 def _count_cells(length: float, size: float) -> int:

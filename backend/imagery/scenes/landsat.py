@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ...errors import ToolboxError
@@ -24,7 +25,7 @@ METADATA_NAME = r".*_MTL\.(?:txt|json|xml)"
 LEVEL_1, LEVEL_2 = ("L1TP", "L1GT", "L1GS"), ("L2SP", "L2SR")
 FILL = 0
 PANCHROMATIC = "B8"
-QUALITY_KEYS = {"pixel": "FILE_NAME_QUALITY_L1_PIXEL", "radsat": "FILE_NAME_QUALITY_L1_RADIOMETRIC_SATURATION"}
+PIXEL_KEY, SATURATION_KEY = "FILE_NAME_QUALITY_L1_PIXEL", "FILE_NAME_QUALITY_L1_RADIOMETRIC_SATURATION"
 
 
 def read_landsat(files: ProductFiles, metadata_name: str, only: Sequence[str] = ()) -> Scene:
@@ -43,6 +44,7 @@ def read_landsat(files: ProductFiles, metadata_name: str, only: Sequence[str] = 
     present = {PurePosixPath(name).name: name for name in files.names if PurePosixPath(name).parent == folder}
     sensor, level = _identify(metadata)
     convert = _scale_surface if level == SURFACE else _scale_top_of_atmosphere
+    night = _find_night(metadata) if level == TOP_OF_ATMOSPHERE else ""
     bands: list[SceneBand] = []
     missing: list[str] = []
     codes = band_file_keys(metadata)
@@ -57,7 +59,9 @@ def read_landsat(files: ProductFiles, metadata_name: str, only: Sequence[str] = 
         if known is None or (only and file not in only):
             continue
         if file in present:
-            bands.append(_describe_band(metadata, known, files.gdal_source(present[file]), convert(metadata, code[1:], known)))
+            unscalable = "" if is_thermal(known) else night
+            scaling = Scaling() if unscalable else convert(metadata, code[1:], known)
+            bands.append(replace(_describe_band(metadata, known, files.gdal_source(present[file]), scaling), unscalable=unscalable))
         else:
             missing.append(file)
     title = metadata.text("PRODUCT_CONTENTS", "LANDSAT_PRODUCT_ID")
@@ -66,8 +70,8 @@ def read_landsat(files: ProductFiles, metadata_name: str, only: Sequence[str] = 
         sensor=sensor.id,
         bands=tuple(bands),
         usual=tuple(code for name in only for code, file in codes.items() if file == name) if only else sensor.stacks[0],
-        quality=_find_quality(files, metadata, present),
-        missing_quality=_find_missing_quality(metadata, present),
+        quality=_find_quality(files, metadata, sensor, present),
+        missing_quality=_find_missing_quality(metadata, sensor, present),
         level=level,
         date=metadata.find("IMAGE_ATTRIBUTES", "DATE_ACQUIRED") or "",
         remarks=missing_remark(missing),
@@ -109,12 +113,20 @@ def _scale_top_of_atmosphere(metadata: LandsatMetadata, number: str, band: Senso
         planck = tuple(metadata.number("LEVEL1_THERMAL_CONSTANTS", f"K{which}_CONSTANT_{suffix}") for which in (1, 2))
         scale, offset = (metadata.number(group, f"RADIANCE_{part}_{suffix}") for part in ("MULT", "ADD"))
         return Scaling(scale, offset, (planck[0], planck[1]))
-    elevation = metadata.number("IMAGE_ATTRIBUTES", "SUN_ELEVATION")
-    if not 0 < elevation <= 90:
-        raise ToolboxError(f"{metadata.name} has a sun elevation of {elevation:g}°: an image taken at night has no reflectance.")
-    sine = math.sin(math.radians(elevation))
+    sine = math.sin(math.radians(metadata.number("IMAGE_ATTRIBUTES", "SUN_ELEVATION")))
     scale, offset = (metadata.number(group, f"REFLECTANCE_{part}_BAND_{number}") for part in ("MULT", "ADD"))
     return Scaling(scale / sine, offset / sine)
+
+
+def _find_night(metadata: LandsatMetadata) -> str:
+    """A sentence when the sun was below the horizon, so that there is no reflectance; else empty."""
+    elevation = metadata.number("IMAGE_ATTRIBUTES", "SUN_ELEVATION")
+    if 0 < elevation <= 90:
+        return ""
+    return (
+        f"{metadata.name} has a sun elevation of {elevation:g}°: an image taken at night has no reflectance. Choose SCALE none for "
+        "the stored numbers, or only thermal bands in BANDS."
+    )
 
 
 def is_thermal(band: SensorBand) -> bool:
@@ -137,18 +149,23 @@ def _describe_band(metadata: LandsatMetadata, band: SensorBand, source: str, sca
     )
 
 
-def _find_quality(files: ProductFiles, metadata: LandsatMetadata, present: dict[str, str]) -> tuple[QualityBand, ...]:
+def _name_quality(metadata: LandsatMetadata, sensor: Sensor) -> dict[str, str]:
+    """The files of the quality bands by kind, as far as the metadata name them."""
+    keys = {"pixel_oli" if sensor.find("cirrus") else "pixel": PIXEL_KEY, "radsat": SATURATION_KEY}
+    return {kind: file for kind, key in keys.items() if (file := metadata.find("PRODUCT_CONTENTS", key))}
+
+
+def _find_quality(files: ProductFiles, metadata: LandsatMetadata, sensor: Sensor, present: dict[str, str]) -> tuple[QualityBand, ...]:
     """The quality bands whose files are there."""
     cell_size = metadata.number("PROJECTION_ATTRIBUTES", "GRID_CELL_SIZE_REFLECTIVE")
-    named = {kind: metadata.find("PRODUCT_CONTENTS", key) for kind, key in QUALITY_KEYS.items()}
     return tuple(
         QualityBand(kind, files.gdal_source(present[file]), cell_size, product_driver(file))
-        for kind, file in named.items()
+        for kind, file in _name_quality(metadata, sensor).items()
         if file in present
     )
 
 
-def _find_missing_quality(metadata: LandsatMetadata, present: dict[str, str]) -> dict[str, str]:
+def _find_missing_quality(metadata: LandsatMetadata, sensor: Sensor, present: dict[str, str]) -> dict[str, str]:
     """By class, the quality file that the metadata name but that is not there."""
-    named = {kind: metadata.find("PRODUCT_CONTENTS", key) for kind, key in QUALITY_KEYS.items()}
-    return {name: file for kind, file in named.items() if file and file not in present for name in sorted(classes_of(kind))}
+    named = _name_quality(metadata, sensor)
+    return {name: file for kind, file in named.items() if file not in present for name in sorted(classes_of(kind))}

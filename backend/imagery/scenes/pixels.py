@@ -55,10 +55,18 @@ class PixelFormat:
             limits = np.iinfo(self.dtype)
             values = np.clip(np.rint(np.where(valid, values, 0)), limits.min, limits.max)
         # cast before nodata is put in: NumPy would wrap a nodata value that the stored type cannot hold
-        encoded = values.astype(self.dtype)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and nodata below
+            encoded = values.astype(self.dtype)
+        if encoded.dtype.kind == "f":
+            valid = valid & np.isfinite(encoded)
         if not valid.all():
             encoded[~valid] = self.nodata
         return encoded
+
+    def count_valid(self, encoded: NDArray[np.generic]) -> int:
+        """How many of the values to write are not nodata, as who reads the output will see it."""
+        is_float = encoded.dtype.kind == "f"
+        return int(np.count_nonzero(np.isfinite(encoded) if is_float else encoded != self.nodata))
 
 
 def choose_format(bands: Sequence[SceneBand], settings: SceneSettings) -> PixelFormat:

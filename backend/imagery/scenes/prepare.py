@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
@@ -28,7 +29,7 @@ from ..raster import SENSOR_TAG
 from ..sensors import load_sensors
 from ..windows import plan_windows, read_ahead
 from .find import find_scene
-from .grid import GridReader, plan_grid
+from .grid import GridReader, describe_units, plan_grid
 from .masker import Masker, open_masker
 from .pixels import PixelFormat, choose_format
 from .scene import SURFACE, TOP_OF_ATMOSPHERE, Scene, SceneBand
@@ -60,6 +61,9 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         scene = find_scene(settings.inputs, settings.scale)
         _refuse_impossible(scene, settings)
         bands = scene.choose(settings.wanted_bands, settings.resolution)
+        unscalable = next((band.unscalable for band in bands if band.unscalable), "")
+        if unscalable and settings.scale != "none":
+            raise ToolboxError(unscalable)
         grid = _choose_grid(scene, bands, settings)
         yield from _announce(scene, settings)
         resampling = Resampling[settings.resampling]
@@ -172,9 +176,10 @@ def _announce(scene: Scene, settings: SceneSettings) -> Iterator[Event]:
 
 def _announce_bands(bands: list[SceneBand], readers: list[GridReader], grid: ImageGrid) -> Iterator[Event]:
     resampled = [band.name for band, reader in zip(bands, readers, strict=True) if reader.is_resampled]
+    units = describe_units(CRS.from_wkt(grid.crs_wkt) if grid.crs_wkt else None)
     yield info(f"Bands: {', '.join(band.name for band in bands)}")
     yield info(
-        f"Grid: {grid.width:,} × {grid.height:,} pixels of {grid.transform.a:g}"
+        f"Grid: {grid.width:,} × {grid.height:,} cells of {grid.transform.a:g} {units}"
         + (f"; resampled to it: {', '.join(resampled)}" if resampled else "")
     )
 
@@ -228,8 +233,9 @@ class Stacker:
         parts = [(window, position) for window in windows for position in range(len(self.bands))]
         told = time.monotonic()
         for done, ((window, position), (stored, valid)) in enumerate(read_ahead(parts, self._read), start=1):
-            self.valid[position] += int(np.count_nonzero(valid))
-            output.write(window, self.pixels.encode(self.bands[position], stored, valid), position + 1)
+            encoded = self.pixels.encode(self.bands[position], stored, valid)
+            self.valid[position] += self.pixels.count_valid(encoded)
+            output.write(window, encoded, position + 1)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 yield progress(WRITE_SHARE * done / len(parts), f"{done} of {len(parts)} windows of the bands")

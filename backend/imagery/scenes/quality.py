@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Bits of QA_PIXEL; bit 0 is fill. Cirrus exists with OLI only and is 0 before.
-PIXEL_BITS = {"cloud": (1, 3), "cirrus": (2,), "shadow": (4,), "snow": (5,)}  # cloud: dilated cloud, cloud
+# Bits of QA_PIXEL; bit 0 is fill. Only OLI has a band that sees cirrus: with TM and ETM+ its bit is unused.
+PIXEL_BITS = {"cloud": (1, 3), "shadow": (4,), "snow": (5,)}  # cloud: dilated cloud, cloud
+OLI_PIXEL_BITS = {**PIXEL_BITS, "cirrus": (2,)}
 DROPPED_BIT = 9  # of QA_RADSAT of TM and ETM+: the detector gave no value
 SCENE_CLASSES = {"saturation": (1,), "shadow": (3,), "cloud": (8, 9), "cirrus": (10,), "snow": (11,)}
 CLASSI_BANDS = {"cloud": 1, "cirrus": 2, "snow": 3}
@@ -25,7 +26,7 @@ class QualityBand:
     """A quality band.
 
     Attributes:
-        kind: ``pixel`` (QA_PIXEL), ``radsat`` (QA_RADSAT), ``scl`` or ``classi``.
+        kind: ``pixel`` (QA_PIXEL of TM and ETM+), ``pixel_oli`` (of OLI), ``radsat`` (QA_RADSAT), ``scl`` or ``classi``.
         source: GDAL source.
         cell_size: In units of the CRS.
         driver: The GDAL driver that opens it.
@@ -59,6 +60,7 @@ class QualityBand:
         """
         finders: dict[str, Callable[[], NDArray[np.bool_]]] = {
             "pixel": lambda: _has_bit(values[0], PIXEL_BITS[name]),
+            "pixel_oli": lambda: _has_bit(values[0], OLI_PIXEL_BITS[name]),
             "radsat": lambda: _has_bit(values[0], [*(saturation_bit(code) for code in codes), DROPPED_BIT]),
             "scl": lambda: np.isin(values[0], SCENE_CLASSES[name]),
             "classi": lambda: values[CLASSI_BANDS[name] - 1] == 1,
@@ -68,7 +70,7 @@ class QualityBand:
 
 def classes_of(kind: str) -> set[str]:
     """The classes that a kind of quality band tells of."""
-    known = {"pixel": PIXEL_BITS, "radsat": {"saturation": ()}, "scl": SCENE_CLASSES, "classi": CLASSI_BANDS}
+    known = {"pixel": PIXEL_BITS, "pixel_oli": OLI_PIXEL_BITS, "radsat": {"saturation"}, "scl": SCENE_CLASSES, "classi": CLASSI_BANDS}
     return set(known[kind])
 
 

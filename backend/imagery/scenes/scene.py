@@ -55,6 +55,7 @@ class SceneBand:
         nodata: Stored value without data, besides what the source itself says; None if there is none.
         saturated: Stored value of a saturated detector; None if there is none.
         driver: The only GDAL driver that may open the source; empty = any.
+        unscalable: Why the band has stored numbers only, in a sentence for who asks for more; empty for most bands.
     """
 
     name: str
@@ -68,6 +69,7 @@ class SceneBand:
     nodata: float | None = None
     saturated: float | None = None
     driver: str = ""
+    unscalable: str = ""
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def _identify(metadata: Element, name: str) -> Sensor:
     sensor = load_sensors().sensors.get(spacecraft.lower().replace("-", ""))
     if sensor is None or not sensor.id.startswith("sentinel2"):
         raise ToolboxError(
-            f"{PurePosixPath(name).name} names the spacecraft “{spacecraft}”; Sentinel-2A, 2B and 2C are known. Stack its image "
+            f"{PurePosixPath(name).name} names the spacecraft “{spacecraft}”; Sentinel-2A, 2B, 2C and 2D are known. Stack its image "
             "files as a list of rasters instead."
         )
     return sensor

@@ -70,6 +70,12 @@ class SceneSettings:
         unknown = sorted(set(self.wanted_classes) - set(MASK_CLASSES))
         if unknown:
             faults.append(f"MASK_CLASSES holds “{unknown[0]}”, allowed are {', '.join(MASK_CLASSES)}")
+        names = [name.casefold() for name in self.wanted_bands]
+        twice = next((name for name in self.wanted_bands if names.count(name.casefold()) > 1), "")
+        if twice:
+            faults.append(f"BANDS names “{twice}” twice; leave one out")
+        if self.bands.strip() and not names:
+            faults.append(f"BANDS is “{self.bands.strip()}” and names no band; give names such as red;nir, or leave it empty")
         if self.mask_clouds and not self.wanted_classes:
             faults.append(f"MASK_CLASSES is empty; name some of {', '.join(MASK_CLASSES)}, or switch MASK_CLOUDS off")
         if not (math.isfinite(self.resolution) and self.resolution >= 0):

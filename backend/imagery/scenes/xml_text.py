@@ -5,16 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 
 def parse_xml(content: bytes) -> ElementTree.Element:
-    """The root element; raises ValueError when it is not well-formed or declares a document type."""
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise ValueError("it declares a document type, as no product does")
+    """The root element; raises ValueError when it is not well-formed or declares a document type, in whatever encoding."""
     try:
+        _refuse_document_type(content)
         return ElementTree.fromstring(content)
-    except ElementTree.ParseError as fault:
+    except (expat.ExpatError, ElementTree.ParseError, LookupError) as fault:  # LookupError: an encoding that is not known
         raise ValueError(str(fault)) from fault
+
+
+def _refuse_document_type(content: bytes) -> None:
+    """Reads the content once with a parser that stops at a document type, before any entity of it means anything."""
+
+    def stop(*_: object) -> None:
+        raise ValueError("it declares a document type, as no product does")
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = stop
+    parser.Parse(content, True)
 
 
 def local_name(element: ElementTree.Element) -> str:

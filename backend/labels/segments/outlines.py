@@ -24,8 +24,8 @@ class OutlineTracer:
         self._top = 0
         self._waiting: dict[int, list[shapely.Polygon]] = {}
 
-    def add(self, strip: NDArray[np.int32]) -> Iterator[shapely.Polygon]:
-        """Adds the next strip (rows, columns) of segment numbers, 0 = none; yields the polygons that are complete.
+    def add(self, strip: NDArray[np.int32]) -> Iterator[tuple[int, shapely.Polygon]]:
+        """Adds the next strip (rows, columns) of segment numbers, 0 = none; yields number and polygon of those that are complete.
 
         A segment in several unconnected pieces gives a polygon for each.
         """
@@ -38,18 +38,18 @@ class OutlineTracer:
             elif reaches_down:
                 self._waiting.setdefault(number, []).append(polygon)
             else:
-                yield polygon
+                yield number, polygon
         for number, pieces in upper.items():
             for polygon in shapely.get_parts(shapely.union_all(pieces)):
                 if polygon.bounds[3] == bottom:
                     self._waiting.setdefault(number, []).append(polygon)
                 else:
-                    yield polygon
+                    yield number, polygon
 
-    def finish(self) -> Iterator[shapely.Polygon]:
-        """Yields the polygons that reach the lower edge of the last strip."""
-        for pieces in self._waiting.values():
-            yield from pieces
+    def finish(self) -> Iterator[tuple[int, shapely.Polygon]]:
+        """Yields those that reach the lower edge of the last strip."""
+        for number, pieces in self._waiting.items():
+            yield from ((number, polygon) for polygon in pieces)
         self._waiting = {}
 
     @staticmethod

@@ -119,8 +119,8 @@ def _trace(worker: TileSegmenter, grid: CellGrid) -> Iterator[Event | shapely.Po
             for done, part in enumerate(pool.map(worker.segment, tiles), start=1):
                 parts.append(part)
                 yield progress((number + done / len(tiles)) / len(rows), "Segmenting")
-            yield from tracer.add(np.concatenate(parts, axis=1))
-        yield from tracer.finish()
+            yield from (polygon for _, polygon in tracer.add(np.concatenate(parts, axis=1)))
+        yield from (polygon for _, polygon in tracer.finish())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from ..chips.test_export import run
 from ..rasters import classes, pixel_box, write_labels
+from .stores import settings_of
 
 
 def scan(paths, unlabelled="auto", split="spatial"):
-    store = ChipStore(paths, unlabelled, split)
+    store = ChipStore(settings_of(*paths, unlabelled=unlabelled, split=split))
     assert list(store.scan())[-1] == 1.0
     return store
 
@@ -143,10 +144,10 @@ def test_folders_that_do_not_fit_are_refused(tmp_path, chips, scene, save_folder
     image, label, blocks = scene
     other_bands = save_folder(tmp_path / "b", image, label, blocks, names=("red", "green"))
     with pytest.raises(ToolboxError, match=r"different bands: Chips ä has red, nir; b has red, green"):
-        ChipStore([chips, other_bands], "auto", "spatial")
+        ChipStore(settings_of(chips, other_bands))
     other_name = save_folder(tmp_path / "c", image, label, blocks, classes=[{"value": 3, "name": "Stadt"}, CLASS_8])
     with pytest.raises(ToolboxError, match="Class 3 is 'Wässer <b>' in Chips ä and 'Stadt' in c"):
-        ChipStore([chips, other_name], "auto", "spatial")
+        ChipStore(settings_of(chips, other_name))
 
 
 CLASS_8 = {"value": 8, "name": "Wald"}

@@ -10,6 +10,8 @@ from deep_learning_toolbox.backend.training.split import split_blocks
 from hypothesis import given
 from hypothesis import strategies as st
 
+from .stores import settings_of
+
 
 class Known(torch.nn.Module):
     """Class 1 where the first band is bright, with a probability of 0.9."""
@@ -36,7 +38,7 @@ def drive(events):
 
 @pytest.fixture
 def store(chips):
-    store = ChipStore([chips], "auto", "spatial")
+    store = ChipStore(settings_of(chips))
     list(store.scan())
     store.apply_split(split_blocks(store.census, 40, 0))
     return store

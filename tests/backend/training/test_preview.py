@@ -13,6 +13,8 @@ from deep_learning_toolbox.backend.training.preview import Preview, measure_memo
 from deep_learning_toolbox.backend.training.split import split_blocks
 from deep_learning_toolbox.backend.training.train import train
 
+from .stores import settings_of
+
 
 class Constant(torch.nn.Module):
     """Always the same class."""
@@ -30,7 +32,7 @@ class Constant(torch.nn.Module):
 
 @pytest.fixture
 def store(chips):
-    store = ChipStore([chips], "auto", "spatial")
+    store = ChipStore(settings_of(chips))
     list(store.scan())
     store.apply_split(split_blocks(store.census, 30, 0))
     return store

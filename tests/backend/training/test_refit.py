@@ -14,6 +14,7 @@ from deep_learning_toolbox.backend.training.dataset import ChipStore
 from deep_learning_toolbox.backend.training.losses import IGNORE
 from deep_learning_toolbox.backend.training.split import split_blocks
 
+from .stores import settings_of
 from .test_train import run, texts
 
 
@@ -56,13 +57,13 @@ def test_progress_never_goes_back(settings):
 
 def test_a_stop_file_in_the_second_training_keeps_the_first_network(settings, tmp_path, monkeypatch):
     _, once = run(settings(max_epochs=2, refit="never", output=str(tmp_path / "once")))
-    original = refit.refit
+    original = refit.announce_refit
 
-    def stop_in_between(*arguments):
+    def stop_in_between(first):
         Path("stop").touch()
-        return original(*arguments)
+        return original(first)
 
-    monkeypatch.setattr("deep_learning_toolbox.backend.training.train.refit", stop_in_between)
+    monkeypatch.setattr("deep_learning_toolbox.backend.training.runner.announce_refit", stop_in_between)
     _, stopped = run(settings(max_epochs=2, refit="always", output=str(tmp_path / "stopped")))
     first, second = tensors(once), tensors(stopped)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -70,7 +71,7 @@ def test_a_stop_file_in_the_second_training_keeps_the_first_network(settings, tm
 
 
 def test_few_labels_ask_for_it_and_many_do_not(settings, chips, monkeypatch):
-    store = ChipStore([chips], "auto", "spatial")
+    store = ChipStore(settings_of(chips))
     list(store.scan())
     assert refit.wants_refit(settings(), store)
     monkeypatch.setattr(refit, "REFIT_BELOW", len(store.census))
@@ -89,7 +90,7 @@ def test_a_second_training_that_fails_is_not_kept(settings, tmp_path, monkeypatc
 
 
 def test_all_labels_means_all_of_them(settings, chips):
-    store = ChipStore([chips], "auto", "spatial")
+    store = ChipStore(settings_of(chips))
     list(store.scan())
     store.apply_split(split_blocks(store.census, 20, 42))
     before = store.pixels.sum()

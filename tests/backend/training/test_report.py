@@ -17,6 +17,8 @@ from deep_learning_toolbox.backend.training.samples import RIGHT, WRONG, Sample,
 from deep_learning_toolbox.backend.training.split import split_blocks
 from deep_learning_toolbox.backend.training.split_map import HELD_OUT, IMAGE, OUTSIDE, TRAINED, draw_split_maps
 
+from .stores import settings_of
+
 EVIL = '<script>alert("$x$")</script> & Söhne'
 CLASSES = (ShownClass(1, "Wald", (0, 120, 0)), ShownClass(2, EVIL, (0, 0, 255)), ShownClass(3, "Feld", (250, 200, 0)))
 
@@ -122,7 +124,7 @@ def test_pictures_are_joined_with_white_between():
 
 
 def open_store(folders, percent=30):
-    store = ChipStore(folders, "auto", "spatial")
+    store = ChipStore(settings_of(*folders))
     list(store.scan())
     store.apply_split(split_blocks(store.census, percent, 0))
     return store

@@ -14,8 +14,10 @@ from deep_learning_toolbox.backend.assessment.confusion import ConfusionMatrix
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.models.package import load_model
 from deep_learning_toolbox.backend.models.registry import build_network
+from deep_learning_toolbox.backend.runtime.ranks import Ranks
 from deep_learning_toolbox.backend.training import loop
 from deep_learning_toolbox.backend.training.dataset import ChipStore
+from deep_learning_toolbox.backend.training.optimiser import build_optimiser
 from deep_learning_toolbox.backend.training.split import split_blocks
 from deep_learning_toolbox.backend.training.train import train
 
@@ -74,7 +76,7 @@ def test_the_score_is_what_the_packaged_model_reaches_on_the_held_out_labels(set
     request = settings(max_epochs=4, refit="never")
     _, outputs = run(request)
     description, network = load_model(outputs["MODEL"])
-    store = ChipStore([chips], "auto", "spatial")
+    store = ChipStore(request)
     list(store.scan())
     store.apply_split(split_blocks(store.census, request.validation_percent, request.seed))
     confusion, values = ConfusionMatrix(description.class_values), np.array([3, 8])
@@ -129,7 +131,7 @@ def test_a_stop_file_keeps_the_best_so_far(settings, tmp_path):
 def test_early_stopping_ends_a_run_that_does_not_improve(settings, monkeypatch):
     monkeypatch.setattr(loop, "SMALLEST_PATIENCE", 2)
     monkeypatch.setattr(loop, "PATIENCE", 0.0)
-    monkeypatch.setattr(loop.Trainer, "_step", lambda self: 1.0)  # nothing is learned
+    monkeypatch.setattr(loop.Trainer, "_step", lambda self, batch: 1.0)  # nothing is learned
     _, outputs = run(settings(max_epochs=9))
     assert outputs["EPOCHS"] == 3
     _, outputs = run(settings(max_epochs=5, early_stopping=False))
@@ -246,11 +248,11 @@ def prepare(settings, save_folder, tmp_path):
 
     def make(**changes):
         request = settings(**changes)
-        store = ChipStore(request.folders, request.unlabelled, request.split)
+        store = ChipStore(request)
         list(store.scan())
         store.apply_split(split_blocks(store.census, 20, 42))
         network = build_network("linknet", "mobilenetv3_small_100", 2, 2)
-        return loop.Trainer(network, store, request, "cpu", False, 1e-3, lambda: False), store
+        return loop.Trainer(network, store, loop.Plan(request, False, 1e-3, Ranks()), lambda: False), store
 
     return make
 
@@ -258,14 +260,14 @@ def prepare(settings, save_folder, tmp_path):
 def test_without_augmentation_the_network_sees_whole_chips(prepare):
     for augmentation, equal in (("none", True), ("default", False)):
         trainer, store = prepare(augmentation=augmentation)
-        image, _ = trainer._draw_batch()
+        image, *_ = trainer._batches.draw(4)
         chips = [chip.image for chip in store.get(range(len(store)), False)]
         assert all(any(torch.allclose(one, chip, atol=1e-4) for chip in chips) for one in image) == equal
 
 
 def test_smaller_crops_are_cut_inside_the_chips_around_a_label(prepare):
     trainer, store = prepare(chip_size=16, augmentation="none")
-    image, target = trainer._draw_batch()
+    image, target, *_ = trainer._batches.draw(4)
     assert image.shape == (4, 2, 16, 16)
     assert bool((target >= 0).flatten(1).any(dim=1).all())
     windows = torch.cat([chip.image.unfold(1, 16, 1).unfold(2, 16, 1).flatten(1, 2).movedim(0, 1) for chip in
@@ -277,21 +279,21 @@ def test_batches_never_show_held_out_labels(prepare):
     trainer, store = prepare(augmentation="none")
     known = {chip.target.numpy().tobytes() for chip in store.get(range(len(store)), False)}
     for _ in range(5):
-        _, target = trainer._draw_batch()
+        _, target, *_ = trainer._batches.draw(4)
         assert all(one.numpy().astype(np.int32).tobytes() in known for one in target)
 
 
 def test_class_balancing_weighs_the_rare_class_more(prepare):
-    assert prepare(class_balancing=False)[0]._weights.tolist() == [1, 1]
+    assert prepare(class_balancing=False)[0].weights.tolist() == [1, 1]
     trainer, store = prepare()
     pixels = store.pixels.sum(axis=0)
-    assert (trainer._weights[0] > trainer._weights[1]) == (pixels[0] < pixels[1])
+    assert (trainer.weights[0] > trainer.weights[1]) == (pixels[0] < pixels[1])
     assert pixels[0] != pixels[1]
 
 
 def test_the_pretrained_encoder_learns_more_slowly_and_norms_do_not_decay(prepare):
     trainer, _ = prepare()
-    groups = trainer._build_optimizer(1e-2, 0.3).param_groups
+    groups = build_optimiser(trainer.network, 1e-2, True).param_groups
     assert {(round(group["lr"], 6), group["weight_decay"]) for group in groups} == {(0.003, 0.01), (0.003, 0), (0.01, 0.01), (0.01, 0)}
     assert all(parameter.ndim > 1 for group in groups if group["weight_decay"] for parameter in group["params"])
     assert sum(len(group["params"]) for group in groups) == len(list(trainer.network.parameters()))
@@ -300,17 +302,17 @@ def test_the_pretrained_encoder_learns_more_slowly_and_norms_do_not_decay(prepar
 def test_memory_that_does_not_suffice_halves_the_batch_down_to_two(settings, monkeypatch):
     step = loop.Trainer._step
 
-    def fail_above_two(self):
+    def fail_above_two(self, batch):
         if self.outcome.batch_size > 2:
             raise torch.OutOfMemoryError("no memory")
-        return step(self)
+        return step(self, batch)
 
     monkeypatch.setattr(loop.Trainer, "_step", fail_above_two)
     events, outputs = run(settings(batch_size=8))
     assert "the batch is now 4" in texts(events, "warning")
     assert load_model(outputs["MODEL"])[0].training["batch_size"] == 2
 
-    def fail(self):
+    def fail(self, batch):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(loop.Trainer, "_step", fail)

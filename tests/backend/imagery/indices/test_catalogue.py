@@ -49,10 +49,40 @@ def test_selection_takes_names_in_any_case_and_own_formulas():
     assert chosen[2].formula == "(N-R)/(N+R+0.1)"
 
 
-@pytest.mark.parametrize(("typo", "offered"), [("NDVJ", "NDVI"), ("SAVII", "SAVI"), ("ndbl", "NDBI"), ("NDWl", "NDWI")])
+TYPOS = [
+    ("NDVJ", "NDVI"),
+    ("SAVII", "SAVI"),
+    ("ndbl", "NDBI"),
+    ("NDWl", "NDWI"),
+    ("NVDI", "NDVI"),
+    ("ndiv", "NDVI"),
+    ("EVI 2", "EVI2"),
+]
+
+
+@pytest.mark.parametrize(("typo", "offered"), [*TYPOS, ("normalized difference vegetation index", "NDVI")])
 def test_typo_gets_the_nearest_names(typo, offered):
     with pytest.raises(ToolboxError, match=rf"“{typo}”.*did you mean.*\b{offered}\b"):
         parse_selection(typo)
+
+
+def test_every_swap_of_two_neighbouring_letters_offers_the_name_that_was_meant():
+    for name in ("NDVI", "NDWI", "NDBI", "SAVI", "MNDWI", "GNDVI", "NBR2"):
+        for place in range(len(name) - 1):
+            typo = name[:place] + name[place + 1] + name[place] + name[place + 2 :]
+            if typo not in load_catalogue().indices and typo != name:
+                with pytest.raises(ToolboxError, match=rf"did you mean.*\b{name}\b"):
+                    parse_selection(typo)
+
+
+def test_names_separated_by_blanks_are_shown_separated_by_semicolons():
+    with pytest.raises(ToolboxError, match="by semicolons: NDVI;NDWI;EVI"):
+        parse_selection("NDVI ndwi EVI")
+
+
+def test_all_faults_of_a_selection_are_told_at_once():
+    with pytest.raises(ToolboxError, match=r"“NVDI”.*“NBDI”.*function call.*“EVI” twice"):
+        parse_selection("NVDI;EVI;NBDI;x=f(N);EVI")
 
 
 def test_name_that_differs_from_two_by_case_only_is_asked_back():

@@ -10,7 +10,7 @@ from rasterio.coords import BoundingBox
 from rasterio.crs import CRS
 
 from ...rasters import write_raster
-from .running import prepare
+from .running import infos, prepare
 
 COARSE = Affine(20, 0, 500_000, 0, -20, 5_200_000)
 
@@ -60,3 +60,27 @@ def test_extent_of_a_view_zoomed_far_out_keeps_the_whole_scene(tile, extent, crs
 def test_extent_elsewhere_in_another_system_is_refused():
     with pytest.raises(ToolboxError, match="EXTENT lies outside the scene"):
         plan_grid(Tile("EPSG:32633", 499_980, 5_300_040), 0, (100, -10, 110, 0), "EPSG:4326")
+
+
+DEGREES = Affine(0.0002, 0, 11, 0, -0.0002, 48)
+
+
+def test_metres_for_a_raster_in_degrees_are_refused_with_the_number_in_degrees(tmp_path):
+    raster = write_raster(tmp_path / "a.tif", np.ones((8, 8), np.float32), transform=DEGREES, crs="EPSG:4326")
+    with pytest.raises(ToolboxError, match=r"RESOLUTION 10 is in degrees and larger.* 10 m are about 9e-05 degrees"):
+        prepare(raster, tmp_path / "o.tif", resolution=10)
+
+
+def test_cell_size_in_degrees_is_taken_and_told(tmp_path):
+    raster = write_raster(tmp_path / "a.tif", np.ones((8, 8), np.float32), transform=DEGREES, crs="EPSG:4326")
+    made, events = prepare(raster, tmp_path / "o.tif", resolution=0.0004)
+    assert made.shape == (1, 4, 4)
+    assert "4 × 4 cells of 0.0004 degrees" in infos(events)
+
+
+def test_cell_larger_than_the_scene_is_refused_in_metres_too(tmp_path):
+    raster = write_raster(tmp_path / "a.tif", np.ones((8, 8), np.float32))
+    with pytest.raises(ToolboxError, match="is in metres and larger than the whole scene"):
+        prepare(raster, tmp_path / "o.tif", resolution=5000)
+    made, _ = prepare(raster, tmp_path / "o.tif", resolution=8 * 10)
+    assert made.shape == (1, 1, 1)

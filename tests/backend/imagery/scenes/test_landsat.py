@@ -186,6 +186,11 @@ def test_bands_are_taken_in_the_order_asked_for_by_name_or_code(folder, output):
     assert describe(str(output)).band_names == ("nir", "red", "green")
 
 
+def test_band_asked_for_by_name_and_by_code_is_told(folder, output):
+    with pytest.raises(ToolboxError, match="asks for the band red twice"):
+        prepare(landsat(folder), output, bands="red;B4")
+
+
 def test_all_bands_of_level_1_are_brought_to_the_panchromatic_grid(folder, output):
     ramp = np.tile(np.arange(6, dtype=np.uint16) * 100 + 10_000, (SIZE, 1))
     folder = landsat(folder, level="L1TP", bands={"4": ramp})
@@ -315,12 +320,6 @@ def change_metadata(folder, *changes):
 def test_foreign_or_damaged_metadata_are_refused(folder, output, changes, message):
     change_metadata(landsat(folder), *changes)
     with pytest.raises(ToolboxError, match=message):
-        prepare(folder, output)
-
-
-def test_image_taken_at_night_is_refused(folder, output):
-    change_metadata(landsat(folder, level="L1TP"), ("SUN_ELEVATION = 18.80722985", "SUN_ELEVATION = -5.0"))
-    with pytest.raises(ToolboxError, match="taken at night"):
         prepare(folder, output)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
 
-from .products import landsat, sentinel2
-from .running import infos, prepare
+from .products import landsat, plain, sentinel2
+from .running import infos, prepare, warnings
 
 
 def test_landsat_without_its_pixel_quality_is_not_left_unmasked(tmp_path):
@@ -24,6 +24,20 @@ def test_sentinel_without_its_scene_classification_is_not_left_unmasked(tmp_path
         file.unlink()
     with pytest.raises(ToolboxError, match="lacks its scene classification"):
         prepare(product, tmp_path / "o.tif", mask_clouds=True, mask_classes="cloud")
+
+
+@pytest.mark.parametrize("sensor", ["LT04", "LT05", "LE07"])
+def test_sensor_that_sees_no_cirrus_is_not_said_to_mask_it(tmp_path, sensor):
+    quality = plain(5440)
+    quality[0, 0] |= 1 << 3  # cloud
+    quality[0, 1] |= 1 << 2  # unused with these sensors
+    product = landsat(tmp_path / "p", sensor=sensor, quality=quality)
+    values, events = prepare(product, tmp_path / "o.tif", mask_clouds=True)
+    assert np.argwhere(np.isnan(values[0])).tolist() == [[0, 0]]
+    assert "cirrus" not in infos(events)
+    assert "do not tell it: cirrus" in warnings(events)
+    with pytest.raises(ToolboxError, match="do not tell cirrus"):
+        prepare(product, tmp_path / "o.tif", mask_clouds=True, mask_classes="cirrus")
 
 
 @pytest.mark.parametrize("level", ["L1C", "L2A"])

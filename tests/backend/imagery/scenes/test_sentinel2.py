@@ -75,6 +75,21 @@ def test_spacecraft_is_taken_from_the_products_name_if_need_be(tmp_path, output)
         assert made.tags()["SENSOR"] == "sentinel2b"
 
 
+@pytest.mark.parametrize("letter", ["A", "B", "C", "D"])
+@pytest.mark.parametrize("level", ["L1C", "L2A"])
+def test_all_satellites_of_the_mission_are_accepted(tmp_path, output, level, letter):
+    product = sentinel2(tmp_path, level, "05.11")
+    product = product.rename(product.with_name(product.name.replace("S2B", f"S2{letter}", 1)))
+    metadata = product / f"MTD_MSI{level}.xml"
+    text = metadata.read_text(encoding="utf-8").replace("Sentinel-2B", f"Sentinel-2{letter}").replace("S2B_MSI", f"S2{letter}_MSI")
+    metadata.write_text(text, encoding="utf-8")
+    values, events = prepare(product, output)
+    assert values[0, 0, 0] == pytest.approx(0.1)
+    assert f"Sentinel-2{letter} (MSI)" in infos(events)
+    assert describe(str(output)).sensor == f"sentinel2{letter.lower()}"
+    assert describe(str(output)).wavelengths[2] == pytest.approx(0.665)
+
+
 def test_new_baseline_without_offset_is_told(tmp_path, output):
     values, events = prepare(sentinel2(tmp_path, offset=None), output)
     assert values[0, 0, 0] == pytest.approx(0.2)
@@ -241,7 +256,7 @@ def test_extent_outside_and_absurd_resolution_are_refused(tmp_path, output):
     product = sentinel2(tmp_path)
     with pytest.raises(ToolboxError, match="EXTENT lies outside the scene"):
         prepare(product, output, extent=(0, 0, 10, 10))
-    with pytest.raises(ToolboxError, match="in units of the scene's CRS"):
+    with pytest.raises(ToolboxError, match=r"it is in metres, in which the cells of the scene measure 10\."):
         prepare(product, output, resolution=0.0001)
 
 
@@ -306,7 +321,7 @@ def test_band_of_another_utm_zone_within_a_product_is_refused(tmp_path, output):
         ("BOA_QUANTIFICATION_VALUE", "OTHER", "no usable quantification value"),
         (">-1000<", ">minus<", "no usable quantification value"),
         ("</n1:General_Info>", "", "no complete metadata file"),
-        ("<n1:General_Info>", '<!DOCTYPE x><n1:General_Info>', "no complete metadata file"),
+        ("<n1:General_Info>", "<!DOCTYPE x><n1:General_Info>", "no complete metadata file"),
     ],
 )
 def test_foreign_or_damaged_metadata_are_refused(tmp_path, output, old, new, message):

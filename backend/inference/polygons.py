@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The class raster as polygons: one for each connected region of a class, with the fields of a label layer.
+
+The raster is traced in strips, so that memory holds the regions on the border of two strips and a batch of finished ones.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import rasterio
+import shapely
+from rasterio.windows import Window
+
+from ..labels.segments.outlines import OutlineTracer
+from ..labels.vector import move
+from ..labels.vector_file import LayerWriter, categorised_style
+from ..runtime.disk import checked_writing
+from ..runtime.output_folder import partial_name
+from .sidecars import LegendEntry
+
+STRIP_ROWS = 512
+BATCH = 5000
+
+
+class PolygonOutput:
+    """The polygons under way. A context manager that removes what is not finished.
+
+    Args:
+        path: Final name, ending in .gpkg.
+        job_id: Names the partial folder.
+        legend: The classes.
+        gsd_m: Ground sample distance in metres, for areas; None = unknown.
+    """
+
+    def __init__(self, path: Path, job_id: str, legend: list[LegendEntry], gsd_m: float | None) -> None:
+        self.path = path.absolute()
+        self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
+        self._legend, self._gsd_m = legend, gsd_m
+        self.written = 0
+
+    def __enter__(self) -> PolygonOutput:
+        self._partial.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def trace(self, raster: Path) -> Iterator[float]:
+        """Traces a class raster; yields the share done."""
+        names = {entry.value: entry.name for entry in self._legend}
+        made = self._partial / f"{self.path.stem}.gpkg"
+        with checked_writing(self._partial), rasterio.open(raster) as source:
+            writer = LayerWriter(made, "Polygon", source.crs.to_wkt() if source.crs else None)
+            for share, regions in _regions(source):
+                while part := list(islice(regions, BATCH)):
+                    self._write(writer, part, source.transform, names)
+                yield share
+            if not self.written:  # nothing but nodata is refused earlier; an empty layer is still a layer
+                self._write(writer, (), source.transform, names)
+        categories = [(str(entry.value), entry.name, entry.color) for entry in self._legend]
+        made.with_suffix(".qml").write_bytes(categorised_style("Classvalue", categories, "Polygon"))
+
+    def _write(
+        self, writer: LayerWriter, regions: Iterable[tuple[int, shapely.Polygon]], transform: rasterio.Affine, names: dict[int, str]
+    ) -> None:
+        values = np.array([value for value, _ in regions], np.int32)
+        outlines = np.array([polygon for _, polygon in regions], object)
+        pixels = np.round(shapely.area(outlines)).astype(np.int64) if len(outlines) else np.zeros(0, np.int64)
+        areas = pixels * self._gsd_m**2 if self._gsd_m is not None else np.full(len(pixels), np.nan)
+        fields = {
+            "Classname": np.array([names[value] for value in values.tolist()], object),
+            "Classvalue": values,
+            "Pixels": pixels,
+            "Area_m2": areas,
+        }
+        writer.add(fields, move(outlines, transform))
+        self.written += len(outlines)
+
+    def plan_moves(self) -> list[tuple[Path, Path]]:
+        """What `writer.publish` moves: a previous layer aside, the new one in."""
+        made = [(self._partial / f"{self.path.stem}{ending}", self.path.with_suffix(ending)) for ending in (".qml", ".gpkg")]
+        aside = self._partial / "previous"
+        aside.mkdir()
+        return [*((target, aside / target.name) for _, target in made if target.exists()), *made]
+
+
+def _regions(source: rasterio.DatasetReader) -> Iterator[tuple[float, Iterator[tuple[int, shapely.Polygon]]]]:
+    """Share done, and the regions, (class value, outline in pixels), that are complete by then."""
+    tracer = OutlineTracer()
+    for top in range(0, source.height, STRIP_ROWS):
+        rows = min(STRIP_ROWS, source.height - top)
+        values = source.read(1, window=Window(0, top, source.width, rows)).astype(np.int32)
+        # One more than the class value, since 0, a background, is a class here and nothing to the tracer.
+        numbers = np.where(values == source.nodata, 0, values + 1)
+        yield (top + rows) / source.height, ((number - 1, outline) for number, outline in tracer.add(numbers))
+    yield 1.0, ((number - 1, outline) for number, outline in tracer.finish())

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Many rasters in one run, and the mosaic over them."""
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from deep_learning_toolbox.backend.errors import ToolboxError
+from deep_learning_toolbox.backend.inference import folder
+from deep_learning_toolbox.backend.inference.folder import classify_folder
+from deep_learning_toolbox.backend.inference.folder_settings import FolderSettings
+from deep_learning_toolbox.backend.inference.mosaic import write_mosaic
+
+from ..rasters import NORTH_UP, drive, write_raster
+from .known import FirstBandNetwork, model, scene
+
+
+@pytest.fixture(autouse=True)
+def known_model(monkeypatch):
+    calls = []
+
+    def load(path):
+        calls.append(path)
+        return model(), FirstBandNetwork(3)
+
+    monkeypatch.setattr(folder, "load_model", load)
+    return calls
+
+
+def place(columns=0, rows=0):
+    return NORTH_UP * Affine.translation(columns, rows)
+
+
+def request(tmp_path, sources, **options):
+    items = [{"raster": source, "output": str(tmp_path / "out" / f"{number}_classes.tif")} for number, source in enumerate(sources)]
+    return FolderSettings(items, "m.dlpk", str(tmp_path / "out"), {"tile_size": 32, "device": "cpu", **options})
+
+
+def test_rasters_are_classified_with_one_load_of_the_model_and_joined(tmp_path, known_model):
+    first, second = scene(60, 70, seed=1), scene(50, 80, seed=2)
+    sources = [
+        write_raster(tmp_path / "a.tif", first, names=("a", "b")),
+        write_raster(tmp_path / "b.tif", second, names=("a", "b"), transform=place(60, 40)),
+    ]
+    events = drive(classify_folder(request(tmp_path, sources, min_region=2), "job"))
+    (result,) = events["result"]
+    assert known_model == ["m.dlpk"]
+    assert result["outputs"]["CLASSIFIED"] == 2
+    with rasterio.open(result["outputs"]["OUTPUT_VRT"]) as mosaic, rasterio.open(tmp_path / "out" / "1_classes.tif") as later:
+        joined = mosaic.read(1)
+        assert (joined.shape, mosaic.nodata, mosaic.crs.to_epsg()) == ((90, 140), 255, 32632)
+        assert np.array_equal(joined[40:, 60:], later.read(1))  # the later one shows where both are
+        assert (joined[:40, 70:] == 255).all()
+    with rasterio.open(tmp_path / "out" / "0_classes.tif") as earlier:
+        assert np.array_equal(joined[:40, :70], earlier.read(1)[:40])
+    assert (tmp_path / "out" / "mosaic.qml").read_text() == (tmp_path / "out" / "0_classes.qml").read_text()
+    fractions = [event["fraction"] for event in events["progress"]]
+    assert fractions == sorted(fractions)
+
+
+def test_a_raster_that_fails_is_told_and_leaves_nothing(tmp_path):
+    sources = [write_raster(tmp_path / "a.tif", scene(), names=("a", "b")), str(tmp_path / "gone.tif")]
+    events = drive(classify_folder(request(tmp_path, sources), "job"))
+    texts = [event["message"] for event in events["warning"]]
+    assert any("gone.tif is left out. The raster" in text for text in texts)
+    assert "1 of 2 rasters were left out: gone.tif." in texts
+    assert not (tmp_path / "out" / "1_classes.tif").exists()
+
+
+def test_rasters_that_lie_on_no_common_grid_have_no_mosaic(tmp_path):
+    sources = [
+        write_raster(tmp_path / "a.tif", scene(), names=("a", "b")),
+        write_raster(tmp_path / "b.tif", scene(), names=("a", "b"), crs="EPSG:32633"),
+    ]
+    events = drive(classify_folder(request(tmp_path, sources), "job"))
+    assert "different coordinate systems" in " ".join(event["message"] for event in events["warning"])
+    assert "OUTPUT_VRT" not in events["result"][0]["outputs"]
+    assert events["result"][0]["outputs"]["CLASSIFIED"] == 2
+
+
+def test_nothing_classified_is_an_error_with_the_first_reason(tmp_path):
+    with pytest.raises(ToolboxError, match=r"None of the 1 rasters could be classified\. The first: The raster .*gone"):
+        drive(classify_folder(request(tmp_path, [str(tmp_path / "gone.tif")]), "job"))
+
+
+def test_a_mosaic_needs_one_cell_size(tmp_path):
+    paths = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    write_raster(paths[0], np.ones((4, 4), np.uint8), nodata=255)
+    write_raster(paths[1], np.ones((4, 4), np.uint8), nodata=255, transform=NORTH_UP * Affine.scale(2))
+    with pytest.raises(ToolboxError, match=r"a\.tif and b\.tif have different cell sizes"):
+        write_mosaic(paths, tmp_path / "m.vrt")
+    assert not (tmp_path / "m.vrt").exists()
+
+
+def test_settings_that_cannot_be_used_are_told_together(tmp_path):
+    item = {"raster": "a.tif", "output": "same.tif"}
+    with pytest.raises(ToolboxError, match=r"the option polygons does not exist; two rasters would be written to same\.tif"):
+        FolderSettings([item, {**item, "raster": "b.tif"}], "m", str(tmp_path / "out"), {"polygons": "x"})
+    with pytest.raises(ToolboxError, match="there is no raster"):
+        FolderSettings([], "m", str(tmp_path))

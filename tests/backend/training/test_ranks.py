@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two processes that train together."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from deep_learning_toolbox.backend import __version__
+from deep_learning_toolbox.backend.models.package import load_model
+from deep_learning_toolbox.backend.runtime import companions, launch
+from deep_learning_toolbox.backend.runtime.protocol import Request
+from deep_learning_toolbox.backend.training.loop import average_gradients
+
+from .test_train import FILES, list_files, run, texts
+
+EPOCHS = 4
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def test_two_processes_score_like_one_within_noise(settings, tmp_path):
+    _, alone = run(settings(max_epochs=EPOCHS, refit="always", output=str(tmp_path / "alone")))
+    events, both = run(settings(max_epochs=EPOCHS, refit="always", device="cpu,cpu", output=str(tmp_path / "both")))
+    assert "2 processes train together; this is number 1." in texts(events, "info")
+    assert both["SCORE"] == pytest.approx(alone["SCORE"], abs=0.15)
+    assert both["SCORE"] > 0.7
+    assert sorted(Path(name).suffix for name in list_files(both["OUTPUT"])) == sorted(Path(name).suffix for name in FILES)
+    assert "RANK" not in os.environ
+    assert not list(tmp_path.glob(".companions*"))
+    assert load_model(both["MODEL"])[0].training["batch_size"] == 2  # of four a step, each process takes two
+
+
+def test_torchrun_runs_the_same_request(settings, tmp_path):
+    request = settings(max_epochs=EPOCHS, refit="never", output=str(tmp_path / "model"))
+    path = tmp_path / "request.json"
+    Request("train", asdict(request), "job", __version__).write(path)
+    module = [str(launch.__file__), str(path)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *module]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    (outputs,) = [event["outputs"] for event in events if event["event"] == "result" and event["outputs"]]
+    assert outputs["EPOCHS"] == EPOCHS
+    assert outputs["SCORE"] > 0.7
+
+
+def test_a_cancelled_training_takes_its_companions_along(settings, tmp_path):
+    from deep_learning_toolbox.backend.training.train import train
+
+    request = settings(max_epochs=50, device="cpu,cpu")
+    events = train(request, "job")
+    while next(events)["event"] != "metric":
+        pass
+    events.close()
+    assert not Path(request.output).exists()
+    assert not list(tmp_path.glob(".companions*"))
+
+
+def test_devices_are_dealt_out_by_rank(monkeypatch):
+    assert companions.split_devices("cuda:0, cuda:1") == ["cuda:0", "cuda:1"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert companions.own_device("cuda:0,cuda:3") == "cuda:3"
+    assert companions.own_device("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_RANK", "5")
+    assert companions.own_device("auto") == "cuda:1"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert companions.own_device("auto") == "auto"
+
+
+class Pair:
+    """A group whose other rank has given gradients, or none."""
+
+    size = 2
+
+    def __init__(self, other):
+        self.other = other
+
+    def add_up(self, flat):
+        return flat.add_(self.other)
+
+
+def test_gradients_are_averaged_over_the_ranks_that_have_some():
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([1.0, 3.0])
+    assert average_gradients([parameter], Pair(torch.tensor([3.0, 1.0, 1.0])))
+    assert parameter.grad.tolist() == [2.0, 2.0]
+    parameter.grad = None  # a batch without labels here
+    assert average_gradients([parameter], Pair(torch.tensor([3.0, 1.0, 1.0])))
+    assert parameter.grad.tolist() == [3.0, 1.0]
+    parameter.grad = None
+    assert not average_gradients([parameter], Pair(torch.zeros(3)))

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Outputs and options of the classification of one raster, and of many."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import QgsRasterLayer, QgsVectorLayer
+from qgis_helpers import FOREST, SIZE, WATER, Log, make_layer, make_scene, read_array, refusal, run, square
+
+
+def classify(scene, model, folder, log=None, **more):
+    return run("classifypixels", log, INPUT=scene, MODEL=model, OUTPUT=folder / "classes.tif", DEVICE="cpu", **more)
+
+
+def test_uncertainty_probabilities_and_polygons_are_written_when_asked_for(scene, model, folder):
+    result = classify(
+        scene,
+        model,
+        folder,
+        OUTPUT_UNCERTAINTY=folder / "unsure.tif",
+        OUTPUT_PROBABILITIES=folder / "shares.tif",
+        OUTPUT_POLYGONS=folder / "regions.gpkg",
+        MIN_REGION=20,
+    )
+    assert read_array(result["OUTPUT_UNCERTAINTY"]).max() <= 100
+    shares = QgsRasterLayer(result["OUTPUT_PROBABILITIES"])
+    assert (shares.bandCount(), shares.bandName(2)) == (2, "Band 2: Forest")
+    regions = QgsVectorLayer(result["OUTPUT_POLYGONS"])
+    assert regions.isValid()
+    assert {feature["Classname"] for feature in regions.getFeatures()} == {"Water", "Forest"}
+    assert sum(feature["Pixels"] for feature in regions.getFeatures()) == SIZE * SIZE
+    assert min(feature["Pixels"] for feature in regions.getFeatures()) >= 20
+    assert all(feature.geometry().isGeosValid() for feature in regions.getFeatures())
+    assert regions.renderer().type() == "categorizedSymbol"
+
+
+def test_only_what_lies_in_the_mask_polygons_is_classified(scene, model, folder):
+    classify(scene, model, folder, MASK=make_layer([(square(16, 16, 32),)], []))
+    classes = read_array(folder / "classes.tif")
+    assert (classes != 255).sum() == 32 * 32
+
+
+def test_a_mask_elsewhere_is_refused(scene, model, folder):
+    elsewhere = make_layer([(square(5000, 5000, 8),)], [])
+    text = refusal("classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", MASK=elsewhere)
+    assert "MASK cannot be used. No label meets the raster" in text
+
+
+def test_cell_size_gives_a_coarser_map(scene, model, folder):
+    fine = QgsRasterLayer(str(scene)).rasterUnitsPerPixelX()
+    classify(scene, model, folder, CELL_SIZE=2 * fine)
+    assert read_array(folder / "classes.tif").shape == (SIZE // 2, SIZE // 2)
+
+
+def test_bands_can_be_named_by_hand_and_mistakes_are_told_before_the_run(scene, model, folder):
+    assert "BAND_MAP takes pairs such as red=3 nir=5, and got “red”" in refusal(
+        "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="red"
+    )
+    assert "BAND_MAP names purple, but the bands of the model" in refusal(
+        "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="purple=1"
+    )
+
+
+@pytest.fixture
+def rasters(folder):
+    """A folder with two scenes side by side, and a file that is no raster."""
+    place = folder / "scenes ü"
+    place.mkdir()
+    first = Path(make_scene(place / "a.tif"))
+    second = place / "b.tif"
+    shutil.copyfile(first, second)
+    dataset = gdal.Open(str(second), gdal.GA_Update)
+    left, width, turn, top, tilt, height = dataset.GetGeoTransform()
+    dataset.SetGeoTransform((left + SIZE * width, width, turn, top, tilt, height))
+    del dataset
+    (place / "notes.txt").write_text("no raster", encoding="utf-8")
+    return place
+
+
+def test_a_folder_of_rasters_gives_a_class_raster_for_each_and_a_mosaic(rasters, model, folder):
+    result = run("classifyfolder", INPUT=rasters, MODEL=model, OUTPUT=folder / "maps", DEVICE="cpu")
+    assert result["CLASSIFIED"] == 2
+    first = read_array(folder / "maps" / "a_classes.tif")
+    mosaic = QgsRasterLayer(result["OUTPUT_VRT"])
+    assert mosaic.isValid()
+    assert (mosaic.width(), mosaic.height()) == (2 * SIZE, SIZE)
+    joined = read_array(result["OUTPUT_VRT"])
+    assert np.array_equal(joined[:, :SIZE], first)
+    assert np.array_equal(joined[:, SIZE:], read_array(folder / "maps" / "b_classes.tif"))
+    assert {WATER, FOREST} >= set(np.unique(joined))
+    assert mosaic.renderer().type() == "paletted"
+
+
+def test_a_raster_that_fails_is_named_and_does_not_stop_the_others(rasters, model, folder):
+    log = Log()
+    values = [str(rasters / "a.tif"), str(rasters / "b.tif")]
+    make_scene(rasters / "one band.tif", bands=1)
+    result = run("classifyfolder", log, INPUT=[*values, str(rasters / "one band.tif")], MODEL=model, OUTPUT=folder / "m", DEVICE="cpu")
+    assert result["CLASSIFIED"] == 2
+    assert any("1 of 3 rasters were left out: one band.tif." in line for line in log.warnings)
+
+
+def test_when_every_raster_fails_it_is_an_error(model, folder):
+    make_scene(folder / "one band.tif", bands=1)
+    text = refusal("classifyfolder", INPUT=[str(folder / "one band.tif")], MODEL=model, OUTPUT=folder / "m")
+    assert "None of the 1 rasters could be classified" in text
+
+
+def test_the_folder_of_the_rasters_is_refused_as_output(rasters, model):
+    assert "OUTPUT is a folder of the rasters themselves" in refusal("classifyfolder", INPUT=rasters, MODEL=model, OUTPUT=rasters)
