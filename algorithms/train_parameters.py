@@ -41,8 +41,9 @@ def add_network(tool: ToolboxAlgorithm) -> None:
     tool.add(
         QgsProcessingParameterString("BACKBONE", tr("Backbone"), "resnet34"),
         tr(
-            "The part of the network that reads the image: resnet18, resnet34, resnet50, tf_efficientnet_lite0, efficientnet_b0, "
-            "efficientnet_b2, efficientnet_b4, mobilenetv3_small_100, mobilenetv3_large_100, convnext_tiny, pvt_v2_b0, pvt_v2_b2."
+            "The part of the network that reads the image: resnet18, resnet34, resnet50, resnet101, tf_efficientnet_lite0, "
+            "efficientnet_b0, efficientnet_b2, efficientnet_b4, mobilenetv2_100, mobilenetv3_small_100, mobilenetv3_large_100, "
+            "convnext_tiny, pvt_v2_b0, pvt_v2_b2."
         ),
     )
     tool.add(

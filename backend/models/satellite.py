@@ -138,7 +138,7 @@ def find_file(fit: Fit, backbone: str, cache: str) -> Path:
             f"The satellite weights of {fit.scene.title} know reflectance, which the values of these chips are not; run 'Prepare "
             "satellite scene' with SCALE=reflectance and export the chips from its result."
         )
-    for suffix in (".safetensors", ".pth"):
+    for suffix in (".safetensors", ".pth", ".pt"):
         if cache and (path := Path(cache) / f"{backbone}_{fit.name}{suffix}").is_file():
             return path
     raise ToolboxError(

@@ -25,7 +25,7 @@ from .registry import SizedNetwork
 from .satellite import BACKBONES, Fit, adapt_state, describe_fit, find_file, find_fit
 from .stem import adapt_stem, describe_stem
 
-SUFFIXES = (".safetensors", ".pth")
+SUFFIXES = (".safetensors", ".pth", ".pt")
 MAX_FILE_BYTES = 4 * 2**30
 SAFE_TORCH = (2, 10)  # older ones can be made to run code by a crafted .pth even with weights_only (CVE-2026-24747)
 HEAD = re.compile(r"(fc|classifier|head|head_dist|norm|norm_head|conv_head|last_linear)\.|bn2\.[a-z_]+$|.*num_batches_tracked$")

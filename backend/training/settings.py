@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ToolboxError
-from ..models.catalogue import WEIGHT_MODES, check_choice
+from ..models.catalogue import WEIGHT_MODES, check_batch, check_choice
 
 CHOICES = {
     "weights": WEIGHT_MODES,
@@ -111,7 +111,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         faults = [*self._find_path_faults(), *self._find_value_faults()]
         if self.pretrained_model is None:
-            faults += check_choice(self.model_type, self.backbone)
+            faults += [*check_choice(self.model_type, self.backbone), *check_batch(self.model_type, self.batch_size)]
         if faults:
             raise ToolboxError(" ".join(faults))
 

@@ -27,10 +27,12 @@ IMAGENET_FILES = {
     "resnet18": f"{_RELEASES}/v0.1-rsb-weights/resnet18_a1_0-d63eafa0.pth",
     "resnet34": f"{_RELEASES}/v0.1-rsb-weights/resnet34_a1_0-46f8f793.pth",
     "resnet50": f"{_RELEASES}/v0.1-rsb-weights/resnet50_a1_0-14fe96d1.pth",
+    "resnet101": f"{_RELEASES}/v0.1-rsb-weights/resnet101_a1h-36d3f2aa.pth",
     "tf_efficientnet_lite0": f"{_RELEASES}/v0.1-weights/tf_efficientnet_lite0-0aa007d2.pth",
     "efficientnet_b0": f"{_RELEASES}/v0.1-weights/efficientnet_b0_ra-3dd342df.pth",
     "efficientnet_b2": f"{_RELEASES}/v0.1-weights/efficientnet_b2_ra-bcdf34b7.pth",
     "efficientnet_b4": f"{_RELEASES}/v0.1-weights/efficientnet_b4_ra2_320-7eb33cd5.pth",
+    "mobilenetv2_100": f"{_RELEASES}/v0.1-weights/mobilenetv2_100_ra-b33bc2c4.pth",
     "mobilenetv3_small_100": f"{_RELEASES}/v0.1-weights/mobilenetv3_small_100_lamb-266a294c.pth",
     "mobilenetv3_large_100": f"{_RELEASES}/v0.1-weights/mobilenetv3_large_100_ra-f55367f5.pth",
 }
