@@ -15,6 +15,7 @@ from deep_learning_toolbox.backend.inference import polygons, sieve
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.layers import Pixels, confidence, to_percent_of_each, uncertainty
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
+from deep_learning_toolbox.backend.runtime.ranks import Ranks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import sieve as sieve_at_once
@@ -245,7 +246,7 @@ def test_scaled_integers_are_resampled_in_their_physical_values(tmp_path):
     with rasterio.open(source, "r+") as dataset:
         dataset.scales, dataset.offsets = (0.01, 0.01), (-1.0, -1.0)
     request = ClassifySettings(source, "m.dlpk", str(tmp_path / "classes.tif"), cell_size=20.0)
-    drive(classify_with(request, "test", model(), FirstBandNetwork(3), "cpu"))
+    drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
     with rasterio.open(tmp_path / "classes.tif") as result:
         found = result.read(1)
     assert np.array_equal(found, values[0, ::2, ::2] / 100)
@@ -277,7 +278,7 @@ def test_another_sensor_than_the_models_is_warned_of(tmp_path):
     for sensor, told in (("Sentinel-2A", True), ("landsat 8", False)):
         with rasterio.open(source, "r+") as dataset:
             dataset.update_tags(SENSOR=sensor)
-        events = drive(classify_with(request, "test", described, network, "cpu"))
+        events = drive(classify_with(request, described, network, Ranks()))
         assert ("The raster is of Sentinel-2A, the model was trained on Landsat 8" in " ".join(messages(events))) == told
 
 
