@@ -140,7 +140,7 @@ def _finish(
 ) -> Iterator[Event]:
     """Makes of the rows what is to be published; returns the polygons, if they are asked for."""
     classes = rasters[-1]
-    if settings.min_region:
+    if sieve.smallest:
         classes.close()
         for share in sieve_raster(classes.rows, sieve):
             yield progress(COPY_SHARE, f"Removing small regions, {share:.0%}")
