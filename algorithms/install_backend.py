@@ -24,7 +24,7 @@ from ..backend.runtime.interpreter import PYTHON_VARIABLE, SETTING, Interpreter,
 from ..backend.runtime.places import encoders_folder
 from ..backend.runtime.setup.builds import DEVICES
 from ..backend.runtime.setup.diagnostics import describe_readiness, diagnose
-from ..backend.runtime.setup.encoder_files import IMAGENET_FILES, fetch_encoder, parse_encoders
+from ..backend.runtime.setup.encoder_files import fetch_encoder, list_encoders, parse_encoders
 from ..backend.runtime.setup.environment import BuildRequest, Built, build_environment, remove_environment
 from ..backend.runtime.setup.gpu import find_graphics
 from ..backend.runtime.setup.installer import Step, prove_python
@@ -79,8 +79,12 @@ class InstallBackend(ToolboxAlgorithm):
         )
         self.add(
             QgsProcessingParameterString(self.ENCODERS, self.tr("Pretrained encoders to fetch"), "", False, True),
-            self.tr("ImageNet weights from which trainings start, separated by semicolons, such as resnet34;resnet50. There are:")
-            + f" {', '.join(IMAGENET_FILES)}.",
+            self.tr(
+                "Weights from which trainings start, separated by semicolons, such as resnet34;satellite: those named like a backbone "
+                "learned from photographs, the others from Landsat or Sentinel-2 images; satellite = all of these (420 MB; SSL4EO-L, "
+                "CC0, and SSL4EO-S12, CC BY 4.0). There are:"
+            )
+            + f" {', '.join(list_encoders())}.",
         )
         self.add(
             self.choice(self.ACTION, self.tr("What to do"), ACTIONS, "install"),
@@ -150,9 +154,7 @@ class InstallBackend(ToolboxAlgorithm):
         feedback.pushInfo(summary)
         return {self.PYTHON: python, self.DEVICE: found["DEVICE"], self.SUMMARY: summary}
 
-    def _build(
-        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback, repair: bool
-    ) -> None:
+    def _build(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback, repair: bool) -> None:
         """Builds the environment and makes it the one to use; first says what is there and what will come."""
         paths = {name: self.input_path(parameters, name, context) for name in (self.PYTHON, self.WHEELS, self.FOLDER)}
         given = {name: Path(path) if path else None for name, path in paths.items()}

@@ -8,7 +8,7 @@ from qgis.core import QgsProcessingParameterBoolean, QgsProcessingParameterFile,
 from .base import MODEL_FILTER, ToolboxAlgorithm
 
 MODEL_TYPES = ("unet", "unetplusplus", "deeplabv3plus", "pspnet", "fpn", "linknet", "manet", "upernet", "segformer")
-WEIGHTS = ("auto", "none", "imagenet", "file")
+WEIGHTS = ("auto", "none", "imagenet", "satellite", "file")
 SPLITS = ("spatial", "random", "folder")
 UNLABELED = ("auto", "ignore", "background")
 LOSSES = ("ce_dice", "ce", "focal", "dice")
@@ -41,16 +41,18 @@ def add_network(tool: ToolboxAlgorithm) -> None:
     tool.add(
         QgsProcessingParameterString("BACKBONE", tr("Backbone"), "resnet34"),
         tr(
-            "The part of the network that reads the image: resnet18, resnet34, resnet50, tf_efficientnet_lite0, efficientnet_b0, "
-            "efficientnet_b2, efficientnet_b4, mobilenetv3_small_100, mobilenetv3_large_100, convnext_tiny, pvt_v2_b0, pvt_v2_b2."
+            "The part of the network that reads the image: resnet18, resnet34, resnet50, resnet101, tf_efficientnet_lite0, "
+            "efficientnet_b0, efficientnet_b2, efficientnet_b4, mobilenetv2_100, mobilenetv3_small_100, mobilenetv3_large_100, "
+            "convnext_tiny, pvt_v2_b0, pvt_v2_b2."
         ),
     )
     tool.add(
         tool.choice("WEIGHTS", tr("Backbone's weights"), WEIGHTS, "auto"),
         tr(
-            "What the backbone knows at the start: imagenet = weights learned from photographs, which must lie in the folder of "
-            "fetched weights; file = the weights file; none = nothing; auto = imagenet if there, else none, with a warning. "
-            "Nothing is downloaded."
+            "What the backbone knows at the start: imagenet = weights learned from photographs; satellite = weights learned from "
+            "Landsat or Sentinel-2 images, for chips with named bands in reflectance and the backbones resnet18 and resnet50; "
+            "file = the weights file; none = nothing; auto = satellite if there and fitting, else imagenet if there, else none, "
+            "with a warning. Nothing is downloaded: “Install deep learning libraries” fetches weights."
         ),
     )
     tool.add(

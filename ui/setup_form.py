@@ -26,7 +26,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.runtime.interpreter import PYTHON_VARIABLE
-from ..backend.runtime.setup.encoder_files import IMAGENET_FILES
+from ..backend.runtime.setup.encoder_files import list_encoders
 from ..backend.runtime.setup.marker import EnvironmentState
 from .setup_findings import Wish
 
@@ -221,7 +221,7 @@ class SetupForm(QObject):
         self._device = _make_combo(
             {self.tr("Automatic"): "auto", self.tr("NVIDIA graphics card (CUDA)"): "cuda", self.tr("CPU only"): "cpu"}
         )
-        self._encoders = _make_combo({self.tr("none"): "", **{name: name for name in IMAGENET_FILES}})
+        self._encoders = _make_combo({self.tr("none"): "", **{name: name for name in list_encoders()}})
         self._encoders.setCurrentText(BACKBONE)  # with it, a training needs fewer labels
         self._folder = QgsFileWidget()
         self._folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)

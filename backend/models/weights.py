@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Pretrained encoder weights, from a file and never from the network.
 
-Enters: a fresh network, what the user asked for, the folder of cached encoders (`<backbone>.safetensors` or `<backbone>.pth`).
-Steps: find the file, read it as data, bring its names to those of the encoder, fit the first convolution to the bands, load.
-Either every tensor of the encoder is filled or the file is refused.
+Enters: a fresh network, what the user asked for, the folder of cached encoders (`<backbone>.safetensors` or `.pth` from photographs,
+`<backbone>_<scene>` from satellite imagery). Steps: find the file, read it as data, bring its names to those of the encoder, fit
+the first convolution to the bands, load. Either every tensor of the encoder is filled or the file is refused.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from ..errors import ToolboxError
 from ..imagery.band_statistics import BandStatistics
 from .registry import SizedNetwork
+from .satellite import BACKBONES, Fit, adapt_state, describe_fit, find_file, find_fit
 from .stem import adapt_stem, describe_stem
 
-SUFFIXES = (".safetensors", ".pth")
+SUFFIXES = (".safetensors", ".pth", ".pt")
 MAX_FILE_BYTES = 4 * 2**30
 SAFE_TORCH = (2, 10)  # older ones can be made to run code by a crafted .pth even with weights_only (CVE-2026-24747)
 HEAD = re.compile(r"(fc|classifier|head|head_dist|norm|norm_head|conv_head|last_linear)\.|bn2\.[a-z_]+$|.*num_batches_tracked$")
@@ -55,31 +56,73 @@ def load_encoder_weights(
     Args:
         network: As `build_network` made it, on the CPU.
         backbone: Key of `ENCODERS`; the stem of the cached file.
-        mode: `none` = keep random weights; `auto` = the cached file if there is one, else random weights and a warning;
-            `imagenet` = the cached file; `file` = `weights_file`.
+        mode: `none` = keep random weights; `imagenet` = the cached file from photographs; `satellite` = the cached file from
+            imagery of the sensor that the bands are of; `file` = `weights_file`; `auto` = satellite if there, else imagenet if
+            there, else random weights and a warning.
         weights_file: State dictionary (.safetensors or .pth), for mode `file`.
         cache: Folder of cached encoders; empty = none.
         bands: The network's input channels.
 
     Raises:
-        ToolboxError: No such file, an unreadable one, or one that does not fill every tensor of the encoder.
+        ToolboxError: No such file, an unreadable one, one that does not fill every tensor of the encoder, or bands that no
+            satellite weights are for.
     """
     if mode == "none":
         return LoadedWeights(False, f"The encoder {backbone} starts from random weights.")
+    fit = find_fit(bands) if mode in ("satellite", "auto") else None
+    if mode == "satellite" or (mode == "auto" and fit is not None and _is_cached(fit, backbone, cache)):
+        return _load_satellite(network, backbone, cache, fit, bands)
+    hint = _advise_satellite(fit)
     path = Path(weights_file) if mode == "file" and weights_file else _find_cached(backbone, cache)
     if path is None and mode == "auto":
         return LoadedWeights(
             False,
             f"There are no pretrained weights for {backbone} on this computer, so it is trained from scratch, which needs more "
-            f"labels and epochs; {_where_to_get(backbone, cache)}.",
+            f"labels and epochs; {_where_to_get(backbone, cache)}.{hint}",
             warning=True,
         )
     if path is None:
         raise ToolboxError(
             f"There are no ImageNet weights for {backbone} on this computer; {_where_to_get(backbone, cache)}, or choose WEIGHTS=auto."
         )
-    count = _fill_encoder(network.encoder, read_state_dict(path), bands, path.name)
-    return LoadedWeights(True, f"The encoder {backbone} starts from {path.name} ({count} tensors): {describe_stem(bands)}.")
+    count = _fill_encoder(network.encoder, read_state_dict(path), path.name, bands)
+    return LoadedWeights(True, f"The encoder {backbone} starts from {path.name} ({count} tensors): {describe_stem(bands)}.{hint}")
+
+
+def _load_satellite(
+    network: SizedNetwork, backbone: str, cache: str, fit: Fit | None, bands: Sequence[BandStatistics]
+) -> LoadedWeights:
+    """Loads the weights of the bands' sensor; raises ToolboxError when there are none, see `find_file`."""
+    if fit is None:
+        raise ToolboxError(
+            f"The bands {', '.join(band.name for band in bands)} are of no sensor that satellite weights are for (Landsat, "
+            "Sentinel-2); name the bands of the image, for example with 'Prepare satellite scene', or choose WEIGHTS=imagenet."
+        )
+    path = find_file(fit, backbone, cache)
+    count = _fill_encoder(network.encoder, adapt_state(read_state_dict(path), fit, bands, path.name), path.name)
+    return LoadedWeights(
+        True,
+        f"The encoder {backbone} starts from {path.name} ({count} tensors), trained on {fit.scene.title}: {describe_fit(fit, bands)}.",
+    )
+
+
+def _is_cached(fit: Fit, backbone: str, cache: str) -> bool:
+    """True when the satellite weights are there and know these values."""
+    try:
+        find_file(fit, backbone, cache)
+    except ToolboxError:
+        return False
+    return True
+
+
+def _advise_satellite(fit: Fit | None) -> str:
+    """A sentence for who trains on satellite imagery without the weights for it; else empty."""
+    if fit is None or fit.scale is None:
+        return ""
+    return (
+        f" For {fit.scene.title} there are better weights: fetch them once with 'Install deep learning libraries', "
+        f"ENCODERS=satellite, and choose the BACKBONE {' or '.join(BACKBONES)}."
+    )
 
 
 def _where_to_get(backbone: str, cache: str) -> str:
@@ -137,15 +180,21 @@ def _unpickle(path: Path) -> object:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _fill_encoder(encoder: nn.Module, state: Mapping[str, Tensor], bands: Sequence[BandStatistics], source: str) -> int:
-    """Loads `state` into the encoder; returns the number of tensors. Raises ToolboxError unless everything fits."""
+def _fill_encoder(encoder: nn.Module, state: Mapping[str, Tensor], source: str, bands: Sequence[BandStatistics] | None = None) -> int:
+    """Loads `state` into the encoder; returns the number of tensors.
+
+    With `bands` given, a first convolution for red, green and blue is fitted to them.
+
+    Raises:
+        ToolboxError: Not everything fits.
+    """
     prefix = "model." if hasattr(encoder, "model") else ""  # timm encoders are wrapped once more
     own = {
         name.removeprefix(prefix): tensor for name, tensor in encoder.state_dict().items() if not name.endswith("num_batches_tracked")
     }
     stem = next(name for name, module in encoder.named_modules() if isinstance(module, nn.Conv2d)).removeprefix(prefix) + ".weight"
     found = _rename(state, own)
-    if stem in found and found[stem].ndim == 4 and found[stem].shape[1] == 3:
+    if bands is not None and stem in found and found[stem].ndim == 4 and found[stem].shape[1] == 3:
         found[stem] = adapt_stem(found[stem].float(), bands)
     fitting = {name: tensor for name, tensor in found.items() if name in own and own[name].shape == tensor.shape}
     deepest = max((int(match[1]) for name in own if (match := STAGE.match(name))), default=-1)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..errors import ToolboxError
+from ..models.catalogue import check_batch
 from ..models.package import read_package
 from ..models.registry import SizedNetwork, build_network
 from ..models.transfer import transfer_weights
@@ -37,6 +39,8 @@ def start_network(settings: TrainSettings, store: ChipStore) -> Iterator[Event]:
     if settings.pretrained_model is not None:
         model, state_dict = read_package(settings.pretrained_model)
         settings = settings.with_network(model.architecture, model.backbone)
+        if faults := check_batch(model.architecture, settings.batch_size):
+            raise ToolboxError(" ".join(faults))
         network = _build(settings, store)
         origin = transfer_weights(network, model, state_dict, store.bands, store.class_values)
         yield info(f"{origin} Model type {model.architecture} and backbone {model.backbone} are the model's.")

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ToolboxError
+from ..models.catalogue import ARCHITECTURES
 from ..models.registry import SizedNetwork
 from ..runtime.protocol import Event, info, metric, progress, warning
 from ..runtime.ranks import Ranks
@@ -85,9 +86,8 @@ class Trainer:
         self.average = WeightAverage(self.network)
         self.arithmetic = Arithmetic(choose_precision(self.settings.precision, self.device), self.device)
         batch_size = self.settings.batch_size or DEFAULT_BATCH.get(self.device.type, 8)
-        self.outcome = Outcome(
-            learning_rate=plan.learning_rate, batch_size=max(1, batch_size // plan.ranks.size), precision=self.arithmetic.precision
-        )
+        share = max(ARCHITECTURES[self.settings.model_type].smallest_batch, batch_size // plan.ranks.size)
+        self.outcome = Outcome(learning_rate=plan.learning_rate, batch_size=share, precision=self.arithmetic.precision)
         self.epoch = 0
         self._is_stopped = is_stopped
         self._batches = BatchMaker(store, self.settings, self.device, plan.ranks.rank)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ToolboxError
-from ..models.catalogue import WEIGHT_MODES, check_choice
+from ..models.catalogue import WEIGHT_MODES, check_batch, check_choice
 
 CHOICES = {
     "weights": WEIGHT_MODES,
@@ -43,7 +43,8 @@ class TrainSettings:
         more_folders: Further chip folders with the same bands and chip size.
         model_type: Key of `catalogue.ARCHITECTURES`.
         backbone: Key of `catalogue.ENCODERS`.
-        weights: What the encoder starts from: `auto` (cached weights if there), `none`, `imagenet`, `file`.
+        weights: What the encoder starts from: `auto` (cached weights if there), `none`, `imagenet`, `satellite`,
+            `file`.
         weights_file: State dictionary for `weights="file"`.
         pretrained_model: A .dlpk or .emd to go on from; decides model type and backbone.
         max_epochs: Upper limit; see `early_stopping`.
@@ -110,7 +111,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         faults = [*self._find_path_faults(), *self._find_value_faults()]
         if self.pretrained_model is None:
-            faults += check_choice(self.model_type, self.backbone)
+            faults += [*check_choice(self.model_type, self.backbone), *check_batch(self.model_type, self.batch_size)]
         if faults:
             raise ToolboxError(" ".join(faults))
 
