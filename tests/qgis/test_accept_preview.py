@@ -209,6 +209,15 @@ def test_preview_whose_layer_was_removed_says_what_to_do(desk, hand, show):
     assert "press “Preview classes” first" in " ".join(desk.told())
 
 
+def test_preview_whose_files_are_gone_says_what_to_do(desk, hand, show, folder):
+    show()
+    accept(desk)
+    (folder / "unsure.tif").unlink()
+    hand.drag((10, 10), (20, 20), (40, 40))
+    assert "press “Preview classes” again" in " ".join(desk.told())
+    assert areas(desk) == []
+
+
 def test_preview_is_not_saved_with_the_project(desk, show, folder):
     show()
     assert desk.project.write(str(folder / "project.qgz"))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from qgis.core import (
+    Qgis,
     QgsColorRampShader,
     QgsGradientColorRamp,
     QgsGradientStop,
@@ -105,7 +106,11 @@ def _color(layer: QgsRasterLayer, preset: IndexPreset, view: QgsRectangle) -> No
     renderer.setClassificationMax(highest if highest > lowest else lowest + 1e-6)
     renderer.createShader(ramp, QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous, 0, False)
     missing = QgsRasterTransparency.TransparentSingleValuePixel()
-    missing.min, missing.max, missing.percentTransparent = *NODATA, 100
+    missing.min, missing.max = NODATA
+    if hasattr(missing, "opacity"):
+        missing.opacity = 0.0
+    else:
+        missing.percentTransparent = 100  # before QGIS 3.38
     transparency = QgsRasterTransparency()
     transparency.setTransparentSingleValuePixelList([missing])
     renderer.setRasterTransparency(transparency)
@@ -119,7 +124,9 @@ def _limits(layer: QgsRasterLayer, view: QgsRectangle) -> tuple[float, float]:
             continue
         factor = SAMPLE / max(extent.width(), extent.height())
         size = max(1, round(extent.width() * factor)), max(1, round(extent.height() * factor))
-        values = np.frombuffer(bytes(layer.dataProvider().block(1, extent, *size).data()), np.float64)
+        block = layer.dataProvider().block(1, extent, *size)
+        block.convert(Qgis.DataType.Float64)
+        values = np.frombuffer(bytes(block.data()), np.float64)
         values = values[np.isfinite(values) & (values > NODATA[1])]
         if values.size:
             return tuple(float(limit) for limit in np.percentile(values, (CUT, 100 - CUT)))

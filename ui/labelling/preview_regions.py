@@ -56,10 +56,13 @@ class PreviewRegions:
     Args:
         classes: Path of the class raster.
         unsure: Path of the raster of uncertainty, in percent.
+
+    Raises:
+        ToolboxError: They are gone.
     """
 
     def __init__(self, classes: str, unsure: str) -> None:
-        self._classes, self._unsure = gdal.Open(classes), gdal.Open(unsure)
+        self._classes, self._unsure = _open(classes), _open(unsure)
         self._left, self._width, _, self._top, _, self._height = self._classes.GetGeoTransform()  # of a pixel; the height is negative
         self.pixel_area = abs(self._width * self._height)
 
@@ -133,6 +136,16 @@ class PreviewRegions:
             shape.fromWkb(bytes(geometry.ExportToWkb()))
             regions.append(Region(feature.GetField(0), shape if shape.isGeosValid() else shape.makeValid(), least))
         return regions
+
+
+def _open(path: str) -> gdal.Dataset:
+    try:
+        raster = gdal.Open(path)
+    except RuntimeError:  # another plugin may have switched GDAL's exceptions on
+        raster = None
+    if raster is None:
+        raise ToolboxError(tr("The files of the preview are gone; press “Preview classes” again."))
+    return raster
 
 
 def _vectors() -> ogr.DataSource:
