@@ -234,7 +234,14 @@ class ChipStore:
 
     def _load(self, number: int) -> ChipArrays:
         location = self.locations[number]
-        return self.folders[location.folder].load(location.record)
+        folder = self.folders[location.folder]
+        arrays = folder.load(location.record)
+        if len(arrays.image) != len(folder.bands):
+            raise ToolboxError(
+                f"{folder.path / location.record.image} has {len(arrays.image)} bands, the folder's list {len(folder.bands)}; "
+                "export again."
+            )
+        return arrays
 
     def _to_tensors(self, number: int, arrays: ChipArrays) -> TensorChip:
         """A chip as the network wants it; label values that no class has are ignored, also where unlabelled is background."""

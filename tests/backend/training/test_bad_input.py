@@ -132,7 +132,7 @@ def test_a_band_without_any_number_is_refused(settings, folder):
     assert "No chip holds a labelled pixel with data" in refuse(settings, folder=str(folder))
 
 
-@pytest.mark.parametrize("dtype", ["int16", "uint32", "int32", "float64"])
+@pytest.mark.parametrize("dtype", ["int16", "float64"])
 def test_chips_of_any_number_type_train_alike(settings, folder, dtype):
     _, plain = run(settings(folder=str(folder), refit="never"))
     for path in (folder / "images").iterdir():
@@ -150,8 +150,9 @@ def test_folders_with_other_bands_or_another_chip_size_are_refused_with_both_nam
     more = save_folder(tmp_path / "three", *make_scene(bands=3), names=("red", "nir", "swir"), origin=(5000.0, 960.0))
     text = refuse(settings, folder=str(folder), more_folders=[str(more)])
     assert "chips has red, nir; three has red, nir, swir" in text
-    rewrite_image(folder / "images" / "000000000003.tif", lambda array: np.concatenate([array, array[:1]]))
-    assert "000000000003.tif" in refuse(settings, folder=str(folder))
+    for change, count in ((lambda array: np.concatenate([array, array[:1]]), 3), (lambda array: array[:1], 1)):
+        rewrite_image(folder / "images" / "000000000003.tif", change)
+        assert f"000000000003.tif has {count} bands, the folder's list 2; export again." in refuse(settings, folder=str(folder))
 
 
 def test_chips_of_several_sizes_are_refused_by_name(settings, folder):
