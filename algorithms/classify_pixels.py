@@ -115,7 +115,7 @@ class ClassifyPixels(BackendAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         outputs = super().processAlgorithm(parameters, context, feedback)
-        for name in (self.OUTPUT, self.OUTPUT_POLYGONS):
+        for name in (self.OUTPUT, *RASTERS, self.OUTPUT_POLYGONS):
             if name in outputs:
                 style_when_loaded(outputs[name], context)
         return outputs

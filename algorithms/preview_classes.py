@@ -107,7 +107,9 @@ class PreviewClasses(RasterAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         outputs = super().processAlgorithm(parameters, context, feedback)
-        style_when_loaded(outputs[self.OUTPUT], context)
+        for name in (self.OUTPUT, self.OUTPUT_UNCERTAINTY):
+            if name in outputs:
+                style_when_loaded(outputs[name], context)
         return outputs
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:

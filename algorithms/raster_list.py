@@ -12,6 +12,7 @@ from qgis.core import QgsMapLayer, QgsRasterLayer
 
 from ..backend.errors import ToolboxError
 from .raster_source import RasterSource
+from .texts import tr
 from .values import is_given
 
 # Files that lie beside rasters and are none of their own, though GDAL may open them.
@@ -47,7 +48,7 @@ def read_raster_list(value: Any, parameter: str, used_otherwise: Iterable[str] =
 def _open(path: str, parameter: str) -> QgsRasterLayer:
     layer = QgsRasterLayer(path, os.path.splitext(os.path.basename(path))[0])
     if not layer.isValid():
-        raise ToolboxError(f"{parameter}: {path} is not a raster that QGIS can read; choose another file.")
+        raise ToolboxError(tr("{}: {} is not a raster that QGIS can read; choose another file.").format(parameter, path))
     return layer
 
 
@@ -59,7 +60,8 @@ def _expand(path: str, parameter: str, left_out: list[str]) -> list[str]:
     files = [file for file in files if not any(os.path.samefile(file, other) for other in left_out)]
     rasters = [file for file in files if _is_raster(file)]
     if not rasters:
-        raise ToolboxError(f"{parameter}: the folder {path} holds no raster that GDAL reads; choose another folder.")
+        text = tr("{}: the folder {} holds no raster that GDAL reads; choose another folder.")
+        raise ToolboxError(text.format(parameter, path))
     return rasters
 
 

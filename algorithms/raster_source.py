@@ -10,6 +10,7 @@ from osgeo import gdal
 from qgis.core import Qgis, QgsCoordinateReferenceSystem, QgsProviderRegistry, QgsRaster, QgsRasterLayer, QgsRectangle
 
 from ..backend.errors import ToolboxError
+from .texts import tr
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,9 @@ class RasterSource:
             ToolboxError: There is no such raster, or none that another process could open.
         """
         if layer is None or not layer.isValid():
-            raise ToolboxError(f"{parameter} is not a raster that QGIS can read; choose another one.")
+            raise ToolboxError(tr("{} is not a raster that QGIS can read; choose another one.").format(parameter))
         source = gdal_source(layer, parameter)
         return cls(source, layer.crs(), layer.extent(), _has_georeference(source, parameter), layer.name())
-
 
     @staticmethod
     def describe_bands(layer: QgsRasterLayer, bands: list[int]) -> tuple[int, list[str]]:
@@ -56,15 +56,16 @@ class RasterSource:
 
 def gdal_source(layer: QgsRasterLayer, parameter: str) -> str:
     """The layer's GDAL source; raises ToolboxError when it has none that works in another process."""
-    advice = "export it to a GeoTIFF (Export > Save As) and choose that."
+    advice = tr("export it to a GeoTIFF (Export > Save As) and choose that.")
+    named = f"{parameter} “{layer.name()}”"
     provider = layer.providerType()
     if provider != "gdal":
-        raise ToolboxError(f"{parameter} “{layer.name()}” comes from the source “{provider}”, which has no file: {advice}")
+        raise ToolboxError(f"{named} {tr('comes from the source “{}”, which has no file:').format(provider)} {advice}")
     source = layer.source()
     if source.startswith("/vsimem/"):
-        raise ToolboxError(f"{parameter} “{layer.name()}” lies in the memory of QGIS: {advice}")
+        raise ToolboxError(f"{named} {tr('lies in the memory of QGIS:')} {advice}")
     if QgsProviderRegistry.instance().decodeUri("gdal", source).get("openOptions"):
-        raise ToolboxError(f"{parameter} “{layer.name()}” is opened with options of its own: {advice}")
+        raise ToolboxError(f"{named} {tr('is opened with options of its own:')} {advice}")
     return os.path.abspath(source) if os.path.exists(source) else source
 
 
@@ -75,9 +76,10 @@ def _has_georeference(source: str, parameter: str) -> bool:
     except RuntimeError:  # another plugin may have switched GDAL's exceptions on
         dataset = None
     if dataset is None:
-        raise ToolboxError(f"{parameter} “{source}” cannot be opened by GDAL; choose another raster.")
+        raise ToolboxError(tr("{} “{}” cannot be opened by GDAL; choose another raster.").format(parameter, source))
     if dataset.GetGeoTransform(can_return_null=True) is not None:
         return True
     if dataset.GetGCPCount() > 0:
-        raise ToolboxError(f"{parameter} “{source}” is placed by ground control points; warp it first (Raster > Projections > Warp).")
+        text = tr("{} “{}” is placed by ground control points; warp it first (Raster > Projections > Warp).")
+        raise ToolboxError(text.format(parameter, source))
     return False

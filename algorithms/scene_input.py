@@ -20,10 +20,10 @@ from qgis.core import (
     QgsProcessingUtils,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication
 
 from ..backend.errors import ToolboxError
 from .raster_source import gdal_source
+from .texts import tr
 
 
 class SceneInput(QgsProcessingParameterMultipleLayers):
@@ -39,7 +39,7 @@ class SceneInput(QgsProcessingParameterMultipleLayers):
 
     def createFileFilter(self) -> str:
         """What the dialog offers to add: everything, since products come in many forms."""
-        return QCoreApplication.translate("DeepLearningToolbox", "All files") + " (*.*)"
+        return tr("All files") + " (*.*)"
 
     def sources(self, value: Any, context: QgsProcessingContext) -> list[str]:
         """Absolute paths and GDAL sources of a value, in its order. Call it in the main thread.
@@ -69,5 +69,5 @@ class SceneInput(QgsProcessingParameterMultipleLayers):
 
     def _source_of(self, layer: QgsMapLayer) -> str:
         if not isinstance(layer, QgsRasterLayer):
-            raise ToolboxError(f"{self.name()} holds “{layer.name()}”, which is no raster layer; leave it out.")
+            raise ToolboxError(tr("{} holds “{}”, which is no raster layer; leave it out.").format(self.name(), layer.name()))
         return gdal_source(layer, self.name())

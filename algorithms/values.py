@@ -8,6 +8,8 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QVariant
 
+from .texts import tr
+
 LARGEST_CLASS_VALUE = 65_534
 
 
@@ -32,10 +34,11 @@ def check_bands(value: Any, count: int) -> str:
     texts = band_texts(value)
     for text in texts:
         if not text.isdecimal() or int(text) < 1 or (count and int(text) > count):
-            limit = f" from 1 to {count}" if count else ""
-            return f"BANDS takes band numbers{limit}, such as 4;3;2, and got “{text}”."
+            if count:
+                return tr("BANDS takes band numbers from 1 to {}, such as 4;3;2, and got “{}”.").format(count, text)
+            return tr("BANDS takes band numbers, such as 4;3;2, and got “{}”.").format(text)
     if len(set(map(int, texts))) != len(texts):
-        return f"BANDS names a band twice: {';'.join(texts)}."
+        return tr("BANDS names a band twice: {}.").format(";".join(texts))
     return ""
 
 

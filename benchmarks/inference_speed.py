@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Speed of the classification beside the network alone, and its memory for two raster heights.
+"""Speed of the classification beside the network alone, and its memory for two sizes of raster.
 
-Runs in the worker's Python, called by ``make bench``. Speed: the whole stage and the bare forward passes of the same tiles in the
-same batches, in turns in one process. Other load distorts the clock, so the processor time is compared as well. Memory: the peak of
-fresh processes that classify rasters of two heights with a network that needs next to none.
+Runs in the worker's Python, called by ``make bench``. Efficiency: the time of the bare forward passes of the same network, with its
+batch normalisation folded, on the same tiles in the same batches and precision, divided by the time of the whole stage with reading,
+blending, counts, overviews and the cloud-optimised copy; in turns in one process. Other load distorts the clock, so the processor
+time is compared as well. Memory: the peak of fresh processes that classify rasters of two sizes with a network that needs next to
+none. ``speed 2048`` measures a smaller raster, ``memory 20000`` one size only.
 
 OpenMP waits passively here. By default its threads spin at barriers as long as they do not outnumber the cores. The forward passes
 alone then spin, the stage with its second thread does not, and on a busy machine the part took longer than the whole (seen: 1.9
@@ -29,17 +31,20 @@ from affine import Affine
 from deep_learning_toolbox.backend.imagery.normalise import BandStatistics
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.job import Job
+from deep_learning_toolbox.backend.inference.precision import HALF_TYPES
 from deep_learning_toolbox.backend.inference.prepare import open_for, prepare_job
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 from deep_learning_toolbox.backend.labels.schema import ClassSchema
 from deep_learning_toolbox.backend.models.definition import ModelDescription
 from deep_learning_toolbox.backend.models.registry import build_network
 from deep_learning_toolbox.backend.runtime.device import choose_device
+from deep_learning_toolbox.backend.runtime.ranks import Ranks
 
-BANDS, CLASSES, BLOCK = 4, 6, 512
-ROUNDS = 5
-SPEED_SIZES = {"cpu": (1408, 960), "cuda": (16_384, 8192), "mps": (8192, 4096)}  # (columns, rows)
-MEMORY_WIDTH, MEMORY_HEIGHTS, MEMORY_MB = 4096, (6144, 18_432), 256
+BANDS, CLASSES, BLOCK = 6, 5, 512
+BACKBONE = "resnet34"
+ROUNDS = 3
+SPEED_SIZES = {"cpu": 4096, "cuda": 16_384, "mps": 8192}  # columns and rows
+MEMORY_SIZES = (20_000, 40_000)  # columns and rows
 
 
 class Times(NamedTuple):
@@ -71,7 +76,7 @@ class Stopwatch:
 
 def write_scene(path: Path, width: int, height: int) -> None:
     """A compressed raster of uint16 noise, written block by block."""
-    profile = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "DEFLATE", "zlevel": 1}
+    profile = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "LZW"}
     profile |= {"width": width, "height": height, "count": BANDS, "dtype": "uint16", "crs": "EPSG:32632"}
     values = np.random.default_rng(1).integers(0, 4000, (BANDS, BLOCK, BLOCK), np.uint16)
     with rasterio.open(path, "w", transform=Affine(10, 0, 500_000, 0, -10, 5_200_000), **profile) as raster:
@@ -80,63 +85,66 @@ def write_scene(path: Path, width: int, height: int) -> None:
         raster.descriptions = tuple(f"B{band}" for band in range(BANDS))
 
 
-def make_model() -> ModelDescription:
-    """A U-Net on ResNet-18, untrained: the speed does not depend on the weights."""
-    bands = tuple(BandStatistics(f"B{band}", 0, 4000, 2000, 1000, 10, 3990, 1) for band in range(BANDS))
+def make_model(bands: int = BANDS) -> ModelDescription:
+    """A U-Net, untrained: the speed does not depend on the weights."""
+    statistics_of = tuple(BandStatistics(f"B{band}", 0, 4000, 2000, 1000, 10, 3990, 1) for band in range(bands))
     classes = ClassSchema.from_dicts([{"value": value} for value in range(1, CLASSES + 1)])
-    return ModelDescription("bench", "unet", "resnet18", bands, classes, False, 256)
+    return ModelDescription("bench", "unet", BACKBONE, statistics_of, classes, False, 256)
 
 
 def prepare(settings: ClassifySettings, model: ModelDescription, network: torch.nn.Module, device: str) -> Job:
     """The job that the stage would run; the scenes here need no virtual copy."""
-    return prepare_job(settings, model, network, device, open_for(model, settings, Path()))[0]
+    return prepare_job(settings, model, network, Ranks(device=device), open_for(model, settings, Path()))[0]
 
 
 def time_forward(settings: ClassifySettings, model: ModelDescription, network: torch.nn.Module, device: str) -> Times:
-    """The forward passes that the stage does, on tiles that lie ready."""
+    """The bare forward passes that the stage does, on tiles that lie ready."""
     job = prepare(settings, model, network, device)
     tile, size = job.plan.tile, job.predictor.batch_size
-    ready = torch.randn(size, BANDS, tile, tile, device=device)
+    ready = torch.randn(size, BANDS, tile, tile, device=device).contiguous(memory_format=torch.channels_last)
+    half = HALF_TYPES.get(job.predictor.precision)
     row = len(job.plan.bands[0].tiles)
     steps = [min(size, row - start) for start in range(0, row, size)] * len(job.plan.rows)
-    job.predictor.predict(ready)
-    with Stopwatch(device) as watch:
-        for step in steps:
-            job.predictor.predict(ready[:step])
+    kind = device.partition(":")[0]
+    with torch.inference_mode(), torch.autocast(kind, dtype=half or torch.bfloat16, enabled=half is not None):
+        network(ready)
+        with Stopwatch(device) as watch:
+            for step in steps:
+                network(ready[:step])
     return watch.times
 
 
 def time_stage(settings: ClassifySettings, model: ModelDescription, network: torch.nn.Module, device: str) -> Times:
     """The whole stage, from reading to the cloud-optimised file."""
     with Stopwatch(device) as watch:
-        for _ in classify_with(settings, "bench", model, network, device):
+        for _ in classify_with(settings, model, network, Ranks(device=device)):
             pass
     return watch.times
 
 
-def measure_speed(folder: Path) -> None:
+def measure_speed(folder: Path, side: int, rounds: int) -> None:
     """Prints speeds and their ratios, each stage beside the mean of the forward passes right before and after it."""
     chosen = choose_device("auto")
     device = chosen.torch_device
-    width, height = SPEED_SIZES[device.partition(":")[0]]
-    write_scene(folder / "scene.tif", width, height)
+    side = side or SPEED_SIZES[device.partition(":")[0]]
+    write_scene(folder / "scene.tif", side, side)
     settings = ClassifySettings(str(folder / "scene.tif"), "", str(folder / "classes.tif"))
-    model, network = make_model(), build_network("unet", "resnet18", BANDS, CLASSES)
+    model, network = make_model(), build_network("unet", BACKBONE, BANDS, CLASSES).eval()
     work = (settings, model, network, device)
     job = prepare(*work)
-    say(f"device: {chosen.name}; U-Net, ResNet-18, {BANDS} bands, {CLASSES} classes; {width} × {height} pixels, "
-        f"{job.plan.tile_count} tiles of {job.plan.tile}")  # fmt: skip
+    say(f"device: {chosen.name}; U-Net, {BACKBONE}, {BANDS} bands, {CLASSES} classes, {job.predictor.precision}; "
+        f"{side} × {side} pixels, {job.plan.tile_count} tiles of {job.plan.tile}, {job.predictor.batch_size} a step")  # fmt: skip
     forwards, stages = [time_forward(*work)], []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         stages.append(time_stage(*work))
         forwards.append(time_forward(*work))
-    for title, times in (("whole stage", stages), ("forward only, same tiles", forwards)):
-        say(f"{title}: {summarise([width * height / 1e6 / entry.wall for entry in times])} Mpx/s of the raster")
+    for title, times in (("whole stage", stages), ("bare network, same tiles", forwards)):
+        say(f"{title}: {summarise([side**2 / 1e6 / entry.wall for entry in times])} Mpx/s of the raster")
     for title, name in (("time", "wall"), ("processor time", "processor")):
         seconds = [getattr(entry, name) for entry in forwards]
         means = [(before + after) / 2 for before, after in pairwise(seconds)]
         ratios = [mean / getattr(stage, name) for mean, stage in zip(means, stages, strict=True)]
-        say(f"{title} of forward only / whole stage: {summarise(ratios)}")
+        say(f"efficiency by {title}, bare network / whole stage: {summarise(ratios)}")
     say(f"overlap factor: {job.plan.overlap_factor:.3f} pixels computed per pixel")
 
 
@@ -145,15 +153,22 @@ def summarise(values: list[float]) -> str:
     return f"median {statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
-def measure_memory(folder: Path, height: int) -> None:
-    """Prints the peak of this process in MB, before and after it has classified a raster of this height (Linux)."""
-    write_scene(folder / "scene.tif", MEMORY_WIDTH, height)
-    options = {"memory_mb": MEMORY_MB, "tile_size": 512, "device": "cpu"}
-    settings = ClassifySettings(str(folder / "scene.tif"), "", str(folder / "classes.tif"), **options)
+def measure_memory(folder: Path, side: int) -> None:
+    """Prints the peak of this process in MB, before and after it has classified a sparse raster of one band (Linux)."""
+    profile = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "sparse_ok": True, "compress": "LZW"}
+    profile |= {"width": side, "height": side, "count": 1, "dtype": "uint16", "crs": "EPSG:32632", "bigtiff": "YES"}
+    with rasterio.open(folder / "scene.tif", "w", transform=Affine(10, 0, 500_000, 0, -10, 5_200_000), **profile) as raster:
+        raster.descriptions = ("B0",)
+    settings = ClassifySettings(str(folder / "scene.tif"), "", str(folder / "classes.tif"), device="cpu")
+    network = torch.nn.Conv2d(1, CLASSES, 1)
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, 64, 64))  # loads what PyTorch loads at its first use
     before = peak_mb()
-    for _ in classify_with(settings, "bench", make_model(), torch.nn.Conv2d(BANDS, CLASSES, 1), "cpu"):
-        pass
-    say(f"{before:.0f} {peak_mb():.0f}")
+    with Stopwatch("cpu") as watch:
+        for _ in classify_with(settings, make_model(1), network, Ranks()):
+            pass
+    say(f"peak memory, {side} × {side} pixels: {peak_mb():.0f} MB, {peak_mb() - before:.0f} MB more than the libraries; "
+        f"{side**2 / 1e6 / watch.times.wall:.1f} Mpx/s with a network that is one multiplication per class")  # fmt: skip
 
 
 def peak_mb() -> float:
@@ -168,27 +183,26 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def run_again(argument: str) -> str:
-    """Output of this script in a fresh process."""
+def run_again(*arguments: str) -> None:
+    """This script in a fresh process."""
     environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
-    done = subprocess.run([sys.executable, __file__, argument], stdout=subprocess.PIPE, text=True, check=True, env=environment)
-    return done.stdout.rstrip()
+    subprocess.run([sys.executable, __file__, *arguments], check=True, env=environment)
 
 
 def main() -> None:
-    """Without arguments everything; with ``speed`` or a height that part, for the process that asked."""
-    if len(sys.argv) > 1:
-        with tempfile.TemporaryDirectory() as folder:
-            if sys.argv[1] == "speed":
-                measure_speed(Path(folder))
-            else:
-                measure_memory(Path(folder), int(sys.argv[1]))
+    """Without arguments everything; with ``speed`` or ``memory`` and a size that part, for the process that asked."""
+    if len(sys.argv) == 1:
+        run_again("speed")
+        for side in MEMORY_SIZES:
+            run_again("memory", str(side))
         return
-    say(run_again("speed"))
-    for height in MEMORY_HEIGHTS:
-        before, after = run_again(str(height)).split()
-        size = f"{MEMORY_WIDTH} × {height} pixels, MEMORY {MEMORY_MB} MB"
-        say(f"peak memory, {size}: {after} MB ({before} MB before: libraries, writing the scene)")
+    part, *numbers = sys.argv[1:]
+    side, rounds = (int(number) for number in [*numbers, *("0", str(ROUNDS))[len(numbers) :]])
+    with tempfile.TemporaryDirectory() as folder:
+        if part == "speed":
+            measure_speed(Path(folder), side, rounds)
+        else:
+            measure_memory(Path(folder), side)
 
 
 if __name__ == "__main__":

@@ -110,8 +110,16 @@ def main() -> int:
             measure(application, "recolour a class", recolour),
             measure(application, "undo", lambda _run: layer.undoStack().undo()),
         ]
-        labelling.stop()
         layer.rollBack()
+        start = time.perf_counter()
+        labelling.check.start(labelling.state.index)
+        shown = time.perf_counter() - start
+        while labelling.check.is_running:
+            application.processEvents()
+        total = time.perf_counter() - start
+        text = f"labelling, {LABELS:,} labels, check all: {total:.1f} s in the background, after {1000 * shown:.0f} ms\n"
+        sys.stdout.write(text)
+        labelling.stop()
         project.clear()
         window.close()
     if not all(fits):

@@ -11,15 +11,15 @@ from typing import Any
 from processing.gui.wrappers import WidgetWrapper
 from qgis.core import QgsProcessingParameterDefinition, QgsProcessingUtils, QgsRasterLayer
 from qgis.gui import QgsAbstractProcessingParameterWidgetWrapper, QgsGui
-from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QToolButton, QWidget
 
 from ..algorithms.image_bands import read_image_bands
+from ..algorithms.texts import tr
 from ..backend.errors import ToolboxError
 from ..backend.imagery.indices.catalogue import parse_parameters
 from ..backend.imagery.indices.inputs import InputFinder
 from ..backend.imagery.sensors import load_sensors, match_letters
-from .index_picker import IndexPicker, translate
+from .index_picker import IndexPicker
 
 
 class IndexParameter:
@@ -47,7 +47,7 @@ class IndexWidgetWrapper(WidgetWrapper):
         self.line.textChanged.connect(lambda: self.widgetValueHasChanged.emit(self))
         self.button = QToolButton(widget)
         self.button.setText("…")
-        self.button.setToolTip(QCoreApplication.translate("DeepLearningToolbox", "Choose from the list of indices"))
+        self.button.setToolTip(tr("Choose from the list of indices"))
         self.button.clicked.connect(self.pick)
         layout = QHBoxLayout(widget)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -79,7 +79,7 @@ class IndexWidgetWrapper(WidgetWrapper):
         source = self._image_source()
         image = read_image_bands(source) if source else None
         if image is None or not image.names:
-            return None, translate("Choose the image first to see which indices it can give.")
+            return None, tr("Choose the image first to see which indices it can give.")
         try:
             match = match_letters(
                 image.names, image.wavelengths_um, image.sensor, self._other("SENSOR") or "auto", self._other("BAND_MAP") or ""
@@ -88,8 +88,8 @@ class IndexWidgetWrapper(WidgetWrapper):
         except ToolboxError as fault:
             return None, str(fault)
         if not match.bands:
-            return None, translate("The bands of the image are not recognised; choose its sensor, or say in Band map which is which.")
-        title = load_sensors().sensors[match.sensor].title if match.sensor else translate("The image")
+            return None, tr("The bands of the image are not recognised; choose its sensor, or say in Band map which is which.")
+        title = load_sensors().sensors[match.sensor].title if match.sensor else tr("The image")
         letters = ", ".join(f"{letter} = {image.names[number - 1]}" for letter, number in match.bands.items())
         return InputFinder(match, image.names, constants), f"{title}: {letters}"
 

@@ -7,7 +7,7 @@ import html
 import re
 
 from qgis.gui import QgsFilterLineEdit
-from qgis.PyQt.QtCore import QCoreApplication, Qt
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,16 +22,12 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..algorithms.texts import tr
 from ..backend.imagery.indices.catalogue import IndexDefinition, load_catalogue
 from ..backend.imagery.indices.inputs import InputFinder, describe_name
 
 NAME_ROLE = Qt.ItemDataRole.UserRole
-COLUMNS = ("Name", "Title", "Domain", "Needs")
-
-
-def translate(text: str) -> str:
-    """The text in QGIS's language."""
-    return QCoreApplication.translate("DeepLearningToolbox", text)
+COLUMN_WIDTHS = (120, 380, 90)  # pixels; the last column takes the rest
 
 
 class IndexPicker(QDialog):
@@ -47,7 +43,7 @@ class IndexPicker(QDialog):
     def __init__(self, selection: str, finder: InputFinder | None, remark: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("IndexPicker")
-        self.setWindowTitle(translate("Spectral indices"))
+        self.setWindowTitle(tr("Spectral indices"))
         self.resize(820, 620)
         self._finder = finder
         entries = [entry.strip() for entry in re.split(r"[;,\n]+", selection) if entry.strip()]
@@ -61,19 +57,19 @@ class IndexPicker(QDialog):
 
     def _build(self, remark: str) -> None:
         self.search = QgsFilterLineEdit(self)
-        self.search.setPlaceholderText(translate("Search names, titles, formulas, …"))
+        self.search.setPlaceholderText(tr("Search names, titles, formulas, …"))
         self.search.setShowSearchIcon(True)
         self.search.textChanged.connect(self._filter)
         self.domain = QComboBox(self)
-        self.domain.addItem(translate("All domains"), "")
+        self.domain.addItem(tr("All domains"), "")
         for domain in sorted({entry.domain for entry in load_catalogue().indices.values()}):
             self.domain.addItem(domain, domain)
         self.domain.currentIndexChanged.connect(self._filter)
-        self.only_possible = QCheckBox(translate("Only what the image can give"), self)
+        self.only_possible = QCheckBox(tr("Only what the image can give"), self)
         self.only_possible.setEnabled(self._finder is not None)
         self.only_possible.toggled.connect(self._filter)
         self.tree = QTreeWidget(self)
-        self.tree.setHeaderLabels([translate(column) for column in COLUMNS])
+        self.tree.setHeaderLabels([tr("Name"), tr("Title"), tr("Domain"), tr("Needs")])
         self.tree.setRootIsDecorated(False)
         self.tree.setUniformRowHeights(True)
         self.tree.currentItemChanged.connect(self._show_details)
@@ -109,12 +105,12 @@ class IndexPicker(QDialog):
             item.setCheckState(0, Qt.CheckState.Checked if name in self._chosen else Qt.CheckState.Unchecked)
             missing = self._missing(entry)
             if missing:
-                for column in range(len(COLUMNS)):
-                    item.setToolTip(column, translate("The image lacks {}.").format(missing))
+                for column in range(self.tree.columnCount()):
+                    item.setToolTip(column, tr("The image lacks {}.").format(missing))
                     item.setForeground(column, self.palette().mid())
             self._set_checkable(item)
             self.tree.addTopLevelItem(item)
-        for column, width in enumerate((120, 380, 90)):
+        for column, width in enumerate(COLUMN_WIDTHS):
             self.tree.setColumnWidth(column, width)
         self.tree.blockSignals(False)
         self._show_chosen()
@@ -171,10 +167,10 @@ class IndexPicker(QDialog):
         self._show_chosen()
 
     def _show_chosen(self) -> None:
-        lines = [translate("Chosen: {}").format(self.selection() or "–")]
+        lines = [tr("Chosen: {}").format(self.selection() or "–")]
         impossible = [name for name in self._chosen if not self.is_possible(name)]
         if impossible:
-            lines.append(translate("Untick what the image cannot give, or choose another sensor: {}").format(", ".join(impossible)))
+            lines.append(tr("Untick what the image cannot give, or choose another sensor: {}").format(", ".join(impossible)))
         self.chosen_label.setText("\n".join(lines))
 
     def _show_details(self, item: QTreeWidgetItem | None, _previous: object = None) -> None:
@@ -192,9 +188,9 @@ class IndexPicker(QDialog):
         missing = self._missing(entry)
         lines = [f"<b>{html.escape(entry.name)}</b> {html.escape(entry.title)}, {html.escape(entry.domain)}"]
         lines.append(f"<code>{html.escape(entry.formula)}</code>")
-        lines += [html.escape(translate("Constants: {}").format("; ".join(defaults)))] if defaults else []
-        lines += [html.escape(translate("The image lacks {}.").format(missing))] if missing else []
-        lines.append(html.escape(translate("Made for: {}").format(", ".join(entry.platforms) or "–")))
+        lines += [html.escape(tr("Constants: {}").format("; ".join(defaults)))] if defaults else []
+        lines += [html.escape(tr("The image lacks {}.").format(missing))] if missing else []
+        lines.append(html.escape(tr("Made for: {}").format(", ".join(entry.platforms) or "–")))
         address = html.escape(entry.reference, quote=True)
         lines.append(f'<a href="{address}">{address}</a>' if re.match(r"https?://", entry.reference) else address)
         self.details.setHtml("<br>".join(lines))

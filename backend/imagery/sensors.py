@@ -120,7 +120,7 @@ def match_letters(
     """Finds the letters of an image's bands.
 
     In this order: the sensor asked for, the sensor that the image itself names, the bands' names, their codes, their wavelengths.
-    `band_map` then adds to or overrides what was found.
+    Bands beside named ones whose own names tell nothing count by their wavelengths. `band_map` then adds to or overrides that.
 
     Args:
         names: Names of the bands, band 1 first.
@@ -163,15 +163,21 @@ def _match_sensor(sensor: Sensor, names: Sequence[str]) -> LetterMatch:
 
 
 def _match_auto(table: SensorTable, names: Sequence[str], wavelengths_um: Sequence[float | None], tagged: str) -> LetterMatch:
-    if tagged in table.sensors:
-        found = _by_names(table.sensors[tagged], names)
-        if found:
-            return LetterMatch(found, sensor=tagged)
-    found = _by_common_names(table, names)
+    sensor = tagged if tagged in table.sensors else ""
+    found = _by_names(table.sensors[sensor], names) if sensor else {}
+    if not found:
+        sensor, found = "", _by_common_names(table, names)
     if found:
-        return LetterMatch(found)
+        unclear = [None if _tells_band(table, names[place]) else value for place, value in enumerate(wavelengths_um)]
+        return LetterMatch({**_by_wavelengths(table, unclear), **found}, sensor=sensor)
     found = _by_codes(table, names)
     return LetterMatch(found or _by_wavelengths(table, wavelengths_um))
+
+
+def _tells_band(table: SensorTable, name: str) -> bool:
+    """Whether a name is that of a sensor's band, perhaps after a file's name, as stacks call the second red: lastyear_red."""
+    last = name.rpartition("_")[2]
+    return any(sensor.find(text) for sensor in table.sensors.values() for text in (name, last))
 
 
 def name_meanings(names: Sequence[str], wavelengths_um: Sequence[float | None] = (), sensor: str = "") -> list[str]:

@@ -10,26 +10,36 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import rasterio
 from affine import Affine
 from torch import nn
 
+from ..errors import ToolboxError
 from ..imagery.raster import RasterInfo
 from ..models.definition import ModelDescription
 from ..models.package import load_model
+from ..runtime.companions import companions, own_device
 from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
-from .job import COPY_SHARE, Job
+from ..runtime.ranks import Ranks, join_ranks
+from .announce import announce
+from .describe import describe_model
+from .job import COPY_SHARE, Job, TileTooLargeError
 from .layers import Layer, list_layers
 from .polygons import PolygonOutput
-from .prepare import build_legend, open_for, prepare_job
+from .prepare import build_legend, open_for, prepare_job, smaller_tile
 from .settings import OUTPUTS, ClassifySettings
+from .shares import join_shares
 from .sidecars import LegendEntry
-from .sieve import count_values, sieve_raster
+from .sieve import SievePlan, count_values, plan_sieve, sieve_raster
+from .unfinished import Unfinished, Work, digest_work, hold, name_work, remove_others
 from .writer import Grid, RasterOutput, publish
 
+LONGEST_WAIT = timedelta(days=7)  # of a process whose share is done for one whose share holds more data
 # GDAL's default, a twentieth of the machine's memory, would come on top of the ceiling. This holds a row of blocks of the widest
 # rasters (200,000 columns of 512 rows), so that no block is written twice.
 GDAL_CACHE_BYTES = 128 * 2**20
@@ -37,11 +47,11 @@ HECTARES_PER_KM2 = 100
 
 
 def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
-    """Classifies a raster.
+    """Classifies a raster, on the devices of the request or in the processes of torchrun.
 
     Args:
         settings: The request.
-        job_id: Names the partial folder.
+        job_id: Id of the job.
 
     Yields:
         Events; the result's outputs are OUTPUT and the others that were asked for (paths), and DEVICE_USED.
@@ -49,41 +59,97 @@ def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     Raises:
         ToolboxError: Model, raster, settings or output cannot be used.
     """
-    chosen = choose_device(settings.device)
-    yield device(chosen.name, chosen.torch_device, chosen.reason)
-    model, network = load_model(settings.model)
-    yield from classify_with(settings, job_id, model, network, chosen.torch_device)
+    with ExitStack() as stack:
+        stack.enter_context(companions("classify", settings, job_id))
+        chosen = choose_device(own_device(settings.device))
+        ranks = stack.enter_context(join_ranks(chosen.torch_device, LONGEST_WAIT))
+        yield device(chosen.name, chosen.torch_device, chosen.reason)
+        model, network = load_model(settings.model)
+        yield info(describe_model(model))
+        yield from classify_with(settings, model, network, ranks)
+        is_first = ranks.is_first
     outputs = {parameter: path for name, parameter in OUTPUTS.items() if (path := getattr(settings, name))}
-    yield result({**outputs, "DEVICE_USED": chosen.name})
+    yield result({**outputs, "DEVICE_USED": chosen.name} if is_first else {})
 
 
-def classify_with(
-    settings: ClassifySettings, job_id: str, model: ModelDescription, network: nn.Module, torch_device: str
-) -> Iterator[Event]:
+def classify_with(settings: ClassifySettings, model: ModelDescription, network: nn.Module, ranks: Ranks) -> Iterator[Event]:
     """As `classify`, with a network that is loaded already, and without the device and result events."""
-    legend = build_legend(model)
+    work = Work(settings, model, network, ranks)
+    tells_warnings = True
+    while True:
+        try:
+            yield from _run(work, tells_warnings)
+            return
+        except TileTooLargeError as failure:
+            tile = smaller_tile(failure.tile, model)
+            if not tile or ranks.size > 1:  # other processes are at work with tiles of this size
+                raise ToolboxError(
+                    "The device's memory does not suffice for a single tile; choose a smaller TILE_SIZE or DEVICE=cpu."
+                ) from failure
+            yield warning(f"The memory does not suffice for a tile of {failure.tile} pixels; starting again with {tile}.")
+        settings = work.settings
+        work = replace(work, settings=replace(settings, tile_size=tile, overlap=min(settings.overlap, tile // 2)))
+        tells_warnings = False
+
+
+def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
+    """One attempt: the rows of this process; in the first one also what the others have written, and the files."""
+    settings, ranks = work.settings, work.ranks
+    legend = build_legend(work.model)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES))
-        opened = open_for(model, settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        job, warnings = prepare_job(settings, model, network, torch_device, opened)
-        for text in warnings:
+        opened = open_for(work.model, settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        digest = digest_work(work)
+        job, warnings = prepare_job(settings, work.model, work.network, ranks, opened)
+        for text in warnings if tells_warnings else ():
             yield warning(text)
-        yield from _announce(settings, job)
-        rasters = _open_rasters(stack, settings, job_id, job, opened.info, list_layers(settings, model, legend))
-        yield from job.run(rasters)
-        classes = rasters[-1]
-        if settings.min_region:
-            classes.close()
-            for _ in sieve_raster(classes.rows, settings.min_region):
-                yield progress(COPY_SHARE, "Removing small regions")
-            job.counts = count_values(classes.rows)
-        polygons = yield from _trace_polygons(stack, settings, job_id, classes, opened.info)
-        for raster in rasters:
-            for _ in raster.finish(job.counts):
-                yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
+        yield from announce(settings, job, ranks)
+        sieve = plan_sieve(int(job.wanted.width), int(job.wanted.height), settings.min_region, settings.memory_mb)
+        name = name_work(digest, ranks.rank, ranks.size)
+        stack.enter_context(hold(name))
+        rasters = _open_rasters(stack, settings, name, job, opened.info, list_layers(settings, work.model, legend))
+        unfinished = stack.enter_context(Unfinished(job, rasters))
+        yield from unfinished.resume()
+        yield from job.run(rasters, unfinished.save)
+        yield from join_shares(job, rasters, digest, ranks)
+        _refuse_nothing(job)
+        if not ranks.is_first:
+            return
+        polygons = yield from _finish(stack, settings, name, job, rasters, opened.info, sieve)
         publish([*polygons, *rasters])
+        for raster in rasters:
+            remove_others(raster.path, digest)
     yield from _report_areas(job.counts, legend, opened.info)
     yield progress(1.0)
+
+
+def _refuse_nothing(job: Job) -> None:
+    if not job.counts:
+        where = "the extent" if job.source.mask is None else "the extent and the mask polygons"
+        raise ToolboxError(f"The raster is nodata everywhere within {where}; check the raster, its nodata value, EXTENT and MASK.")
+
+
+def _finish(
+    stack: ExitStack,
+    settings: ClassifySettings,
+    name: str,
+    job: Job,
+    rasters: list[RasterOutput],
+    raster: RasterInfo,
+    sieve: SievePlan,
+) -> Iterator[Event]:
+    """Makes of the rows what is to be published; returns the polygons, if they are asked for."""
+    classes = rasters[-1]
+    if settings.min_region:
+        classes.close()
+        for share in sieve_raster(classes.rows, sieve):
+            yield progress(COPY_SHARE, f"Removing small regions, {share:.0%}")
+        job.counts = count_values(classes.rows)
+    polygons = yield from _trace_polygons(stack, settings, name, classes, raster)
+    for output in rasters:
+        for _ in output.finish(job.counts):
+            yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
+    return polygons
 
 
 def _trace_polygons(
@@ -99,19 +165,6 @@ def _trace_polygons(
         yield progress(COPY_SHARE, f"Tracing polygons, {share:.0%}")
     yield info(f"{output.written:,} polygons were written.")
     return [output]
-
-
-def _announce(settings: ClassifySettings, job: Job) -> Iterator[Event]:
-    """What is going to be done, before it takes its time."""
-    if not settings.predict_background and not job.model.has_background:
-        yield info("PREDICT_BACKGROUND has no effect: the model has no background class.")
-    plan = job.plan
-    bands = f", in {len(plan.bands)} column bands to save memory" if len(plan.bands) > 1 else ""
-    size = f"{int(job.wanted.width):,} × {int(job.wanted.height):,} pixels"
-    yield info(
-        f"{size} in {plan.tile_count:,} tiles of {plan.tile} × {plan.tile}{bands}; with overlap and padding the network computes "
-        f"{plan.tile_count * plan.tile**2 / (job.wanted.width * job.wanted.height):.2f} pixels for each."
-    )
 
 
 def _open_rasters(

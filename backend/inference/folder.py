@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from ..errors import ToolboxError
-from ..models.definition import ModelDescription
 from ..models.package import load_model
 from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
+from ..runtime.ranks import Ranks
 from .classify import classify_with
+from .describe import describe_model
 from .folder_settings import FolderSettings
 from .mosaic import write_mosaic
 
@@ -47,13 +46,14 @@ def classify_folder(settings: FolderSettings, job_id: str) -> Iterator[Event]:
     chosen = choose_device(str(settings.options.get("device", "auto")))
     yield device(chosen.name, chosen.torch_device, chosen.reason)
     model, network = load_model(settings.model)
+    yield info(describe_model(model))
     Path(settings.output).mkdir(parents=True, exist_ok=True)
     failures = Failures()
     written: list[Path] = []
     for number, item in enumerate(settings.items):
         yield info(f"Raster {number + 1} of {len(settings.items)}: {item['raster']}")
         try:
-            for event in _classify_item(settings, item, f"{job_id}-{number}", (model, network, chosen.torch_device)):
+            for event in classify_with(settings.request_for(item), model, network, Ranks(device=chosen.torch_device)):
                 if event["event"] == "progress":
                     share = (number + event["fraction"]) / len(settings.items)
                     event = progress(share, f"Raster {number + 1} of {len(settings.items)}: {event['message']}")
@@ -65,14 +65,6 @@ def classify_folder(settings: FolderSettings, job_id: str) -> Iterator[Event]:
         else:
             written.append(Path(item["output"]))
     yield from _conclude(settings, written, failures, chosen.name)
-
-
-def _classify_item(
-    settings: FolderSettings, item: dict[str, str], job_id: str, loaded: tuple[ModelDescription, nn.Module, str]
-) -> Iterator[Event]:
-    """As the stage `classify`, with a model that is loaded already."""
-    request = settings.request_for(item)
-    yield from classify_with(request, job_id, *loaded)
 
 
 def _conclude(settings: FolderSettings, written: list[Path], failures: Failures, device_name: str) -> Iterator[Event]:

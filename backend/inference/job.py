@@ -4,12 +4,15 @@
 Per column band and row of tiles: take the strip that the reading thread has ready, run the network on the tiles that hold data,
 blend, write the rows that no later tile reaches. The network and the blending run in one thread of their own, so that a slow step
 does not keep the stage from telling its progress and from being stopped. Memory: see `plan.column_bytes`.
+
+A job may begin in the middle, be it to go on after an interruption or to do its share among several processes: then it also computes
+the rows of tiles before that reach into its own, so that its pixels are the same.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -19,12 +22,13 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from torch import Tensor
 
-from ..errors import ToolboxError
 from ..imagery.normalise import normalise
 from ..models.definition import ModelDescription
-from ..runtime.protocol import Event, progress, warning
+from ..runtime.failures import is_out_of_memory
+from ..runtime.protocol import Event, info, progress, warning
 from .blend import BlendBuffer
 from .layers import Pixels
+from .pace import Pace
 from .plan import ColumnBand, TilePlan
 from .predict import TilePredictor
 from .strips import Source, Strip, StripReader
@@ -34,6 +38,14 @@ COPY_SHARE = 0.95  # of the progress bar, where the network ends and the final c
 PROGRESS_SECONDS = 0.3
 # The winning class is found for so many rows at a time: its temporary arrays stay small beside the buffer.
 ROWS_AT_ONCE = 128
+
+
+class TileTooLargeError(Exception):
+    """A single tile, of `tile` pixels a side, does not fit into the memory of the device."""
+
+    def __init__(self, tile: int) -> None:
+        super().__init__(tile)
+        self.tile = tile
 
 
 @dataclass
@@ -48,7 +60,10 @@ class Job:
         model: The model.
         predictor: Runs the network.
         torch_device: Where it runs.
+        rows: Numbers of the tile rows to write; all of them, or the share of this process.
         counts: Pixels of each class value written so far; only values that occur.
+        band: Number of the column band in work.
+        row: Number of the next tile row of that band.
         done: Tiles behind us, computed or without data.
     """
 
@@ -59,72 +74,108 @@ class Job:
     model: ModelDescription
     predictor: TilePredictor
     torch_device: str
+    rows: range
     counts: dict[int, int] = field(default_factory=dict)
+    band: int = 0
+    row: int = 0
     done: int = 0
     _told: float = 0.0
+    _pace: Pace = field(default_factory=Pace)
 
-    def run(self, outputs: Sequence[RasterOutput]) -> Iterator[Event]:
+    @property
+    def tile_count(self) -> int:
+        """Tiles of this process."""
+        return len(self.rows) * sum(len(band.tiles) for band in self.plan.bands)
+
+    def run(self, outputs: Sequence[RasterOutput], keep: Callable[[], None]) -> Iterator[Event]:
         """Classifies all bands and rows into rasters; yields progress and warnings.
 
+        Args:
+            outputs: The rasters.
+            keep: Called after each row of tiles, when everything up to `band` and `row` is written.
+
         Raises:
-            ToolboxError: No valid pixel, a damaged file, or too little memory.
+            ToolboxError: A damaged file.
+            TileTooLargeError: Too little memory for one tile.
         """
         worker = ThreadPoolExecutor(1, thread_name_prefix="network")
         try:
-            for band in self.plan.bands:
+            while self.band < len(self.plan.bands) and self.rows:
+                band = self.plan.bands[self.band]
+                begin = max(self.row, self.rows.start)
+                needed = range(self.plan.first_needed(begin), self.rows.stop) if begin in self.rows else range(0)
                 buffer = BlendBuffer(self.plan, band, len(self.model.class_values), self.torch_device)
-                with StripReader(self.source, self.window, self.plan, band) as strips:
+                with StripReader(self.source, self.window, self.plan, band, needed) as strips:
                     for strip in strips:
                         if strip is not None:
                             yield from self._add_strip(strip, band, buffer, worker)
-                            yield from self._write_final(buffer.final(strip.row), strip, band, outputs)
+                            if strip.row >= begin:
+                                yield from self._write_final(buffer.final(strip.row), strip, band, outputs)
+                                self.done += len(band.tiles)
+                                self.row = strip.row + 1
+                                keep()
                             buffer.advance(strip.row)
-                        yield from self._tell()
+                        yield from self._tell(0)
+                self.band, self.row = self.band + 1, 0
         finally:
             # A step under way cannot be interrupted and writes to memory only: nobody has to wait for it.
             worker.shutdown(wait=False)
-        if not self.counts:
-            where = "the extent" if self.source.mask is None else "the extent and the mask polygons"
-            raise ToolboxError(f"The raster is nodata everywhere within {where}; check the raster, its nodata value, EXTENT and MASK.")
 
-    def _tell(self) -> Iterator[Event]:
-        """The progress, a few times a second at most."""
+    def _tell(self, under_way: int) -> Iterator[Event]:
+        """The progress, a few times a second at most; ``under_way``: tiles done of the strip in work."""
         now = time.monotonic()
         if now - self._told > PROGRESS_SECONDS:
             self._told = now
-            total = self.plan.tile_count
-            yield progress(COPY_SHARE * self.done / total, f"{self.done} of {total} tiles")
+            done = min(self.done + under_way, self.tile_count)
+            yield progress(COPY_SHARE * done / self.tile_count, f"{done} of {self.tile_count} tiles")
 
     def _add_strip(self, strip: Strip, band: ColumnBand, buffer: BlendBuffer, worker: Executor) -> Iterator[Event]:
         """Runs the network on the tiles of a strip that hold data."""
         lefts = {number: self.plan.columns[number] - self.plan.columns[band.tiles[0]] for number in band.tiles}
         pending = [number for number in band.tiles if strip.wanted[:, lefts[number] : lefts[number] + self.plan.tile].any()]
-        self.done += len(band.tiles) - len(pending)
+        if pending and self.predictor.precision == "probe":
+            probe = worker.submit(self._probe, strip, lefts[pending[0]])
+            while not wait((probe,), PROGRESS_SECONDS).done:
+                yield from self._tell(0)
+            yield info(probe.result())
         while pending:
             batch = pending[: self.predictor.batch_size]
+            started = time.monotonic()
             step = worker.submit(self._add_tiles, strip, {number: lefts[number] for number in batch}, buffer)
             while not wait((step,), PROGRESS_SECONDS).done:
-                yield from self._tell()
-            if isinstance(step.exception(), torch.OutOfMemoryError):
-                del step  # its traceback holds on to the memory that did not suffice
-                self.predictor.halve_batch()
+                yield from self._tell(len(band.tiles) - len(pending))
+            failure = step.exception()
+            if failure is not None and is_out_of_memory(failure):
+                del step, failure  # the traceback holds on to the memory that did not suffice
+                if not self.predictor.halve_batch():
+                    raise TileTooLargeError(self.plan.tile)
                 yield warning(f"The memory of the device ran out; going on with {self.predictor.batch_size} tiles a step.")
                 continue
             step.result()
             pending = pending[len(batch) :]
-            self.done += len(batch)
-            yield from self._tell()
+            behind = len(band.tiles) - len(pending)
+            text = self._pace.add(len(batch), time.monotonic() - started, self.tile_count - self.done - behind)
+            if text:
+                yield info(text)
+            yield from self._tell(behind)
+
+    def _tiles_of(self, strip: Strip, lefts: list[int]) -> Tensor:
+        """Normalised tiles (N, bands, tile, tile) that begin at some columns of the strip."""
+        columns = [slice(left, left + self.plan.tile) for left in lefts]
+        image = torch.from_numpy(np.stack([strip.image[:, :, part] for part in columns])).to(self.torch_device)
+        valid = torch.from_numpy(np.stack([strip.valid[:, part] for part in columns])).to(self.torch_device)
+        return normalise(image, valid, self.model.bands)
+
+    def _probe(self, strip: Strip, left: int) -> str:
+        return self.predictor.probe(self._tiles_of(strip, [left]))
 
     def _add_tiles(self, strip: Strip, lefts: dict[int, int], buffer: BlendBuffer) -> None:
         """One step of the network; ``lefts`` gives the first column in the strip of each tile column.
 
         Raises:
-            torch.OutOfMemoryError: The step does not fit; nothing was added then.
+            RuntimeError: The step does not fit into the memory; nothing was added then.
         """
-        columns = [slice(left, left + self.plan.tile) for left in lefts.values()]
-        image = torch.from_numpy(np.stack([strip.image[:, :, part] for part in columns])).to(self.torch_device)
-        valid = torch.from_numpy(np.stack([strip.valid[:, part] for part in columns])).to(self.torch_device)
-        probabilities = self.predictor.predict(normalise(image, valid, self.model.bands))  # (N, classes, tile, tile)
+        probabilities = self.predictor.predict(self._tiles_of(strip, list(lefts.values())))  # (N, classes, tile, tile)
         for number, tile_probabilities in zip(lefts, probabilities, strict=True):
             buffer.add(strip.row, number, tile_probabilities)
 
@@ -146,7 +197,7 @@ class Job:
             for output in outputs:
                 values = output.layer.compute(pixels)
                 output.write(*place, np.where(wanted, values, values.dtype.type(output.layer.nodata)))
-            yield from self._tell()
+            yield from self._tell(len(band.tiles))
 
     def _count(self, channels: NDArray[np.int64]) -> None:
         """Adds the winning channels of some valid pixels to the counts."""

@@ -35,9 +35,18 @@ class Pixels:
     probabilities: Tensor
 
     @cached_property
+    def _best(self) -> tuple[Tensor, Tensor]:
+        return self.probabilities.max(0)  # on a CPU many times as fast as argmax
+
+    @property
     def winner(self) -> NDArray[np.int64]:
         """Channel with the highest probability (rows, columns)."""
-        return self.probabilities.argmax(0).cpu().numpy()
+        return self._best[1].cpu().numpy()
+
+    @property
+    def highest(self) -> Tensor:
+        """The highest probability (rows, columns)."""
+        return self._best[0]
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ def list_layers(settings: ClassifySettings, model: ModelDescription, legend: lis
     names = tuple(entry.name for entry in legend)
     layers = [
         Layer("confidence", "uint8", confidence, band_names=("Confidence (%)",)),
-        UNCERTAINTY,
+        uncertainty_layer(len(names) - int(model.has_background and not settings.predict_background)),
         Layer("probabilities", "uint8", to_percent_of_each, band_names=names),
     ]
     wanted = [layer for layer in layers if getattr(settings, layer.setting)]
@@ -90,17 +99,22 @@ def class_layer(class_values: Sequence[int], legend: list[LegendEntry]) -> Layer
 
 def confidence(pixels: Pixels) -> NDArray[np.uint8]:
     """Probability of the winning class in percent."""
-    return _percent(pixels.probabilities.amax(0))[None]
+    return _percent(pixels.highest)[None]
 
 
-def uncertainty(pixels: Pixels) -> NDArray[np.uint8]:
-    """Entropy of the probabilities in percent of its maximum, that of a coin toss between all classes (Shannon 1948).
+def uncertainty_layer(possible: int) -> Layer:
+    """The raster of uncertainty, for a number of classes that can win."""
+    return Layer("uncertainty", "uint8", lambda pixels: uncertainty(pixels, possible), band_names=("Uncertainty (%)",))
 
-    Two classes at 0.5 give 100, 0.9 and 0.1 give 47, certainty gives 0.
+
+def uncertainty(pixels: Pixels, possible: int) -> NDArray[np.uint8]:
+    """Entropy of the probabilities in percent of its maximum, that of a coin toss between the classes that can win (Shannon 1948).
+
+    Two classes at 0.5 give 100, 0.9 and 0.1 give 47, certainty gives 0; a single class is always certain.
     """
     probabilities = pixels.probabilities.clamp(min=SMALLEST_PROBABILITY)
     entropy = -(probabilities * probabilities.log()).sum(0)
-    return _percent(entropy / math.log(len(probabilities)))[None]
+    return _percent(entropy / math.log(max(possible, 2)))[None]
 
 
 def to_percent_of_each(pixels: Pixels) -> NDArray[np.uint8]:
@@ -111,6 +125,3 @@ def to_percent_of_each(pixels: Pixels) -> NDArray[np.uint8]:
 def _percent(shares: Tensor) -> NDArray[np.uint8]:
     """Shares 0 to 1 as whole percent."""
     return (shares.clamp(0, 1) * 100).round().to(torch.uint8).cpu().numpy()
-
-
-UNCERTAINTY = Layer("uncertainty", "uint8", uncertainty, band_names=("Uncertainty (%)",))

@@ -111,13 +111,3 @@ def compare_gsd(info: RasterInfo, gsd_m: float | None) -> str:
 def _suggest_cell_size(info: RasterInfo, gsd_m: float) -> float:
     """Cell size in units of the raster's CRS at which its ground sample distance is the model's."""
     return sum(info.cell_size) / 2 * gsd_m / (info.gsd_m or gsd_m)
-
-
-def compare_sensor(info: RasterInfo, sensor: str) -> str:
-    """A warning when the raster names another sensor than the model's images did; empty when it is the same, or unknown."""
-    if not sensor or not info.sensor or info.sensor.casefold() == sensor.casefold():
-        return ""
-    return (
-        f"The raster is of {info.sensor}, the model was trained on {sensor}: bands of two sensors differ a little, so check the "
-        "result, or add labels of this sensor to the training."
-    )

@@ -112,6 +112,15 @@ class TilePlan:
         """Pixels that the network computes per pixel of the output."""
         return self.tile_count * self.tile**2 / (self.width * self.height)
 
+    def first_needed(self, row: int) -> int:
+        """The first tile row that reaches into the pixels below the top of tile row ``row``."""
+        return next(number for number, top in enumerate(self.rows) if top + self.tile > self.rows[row])
+
+    def share(self, rank: int, size: int) -> range:
+        """The tile rows of one of ``size`` processes: neighbouring ones, as many as the others' but for one; maybe none."""
+        count = len(self.rows)
+        return range(count * rank // size, count * (rank + 1) // size)
+
 
 def make_plan(width: int, height: int, tile: int, overlap: int, widest_band: int) -> TilePlan:
     """The plan for an output of ``width`` × ``height`` pixels; a band has at most ``widest_band`` columns, or one tile's."""

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from rasterio.windows import Window
 from torch import nn
 
@@ -16,44 +17,73 @@ from ..imagery.raster import RasterInfo, RasterReader
 from ..imagery.virtual_copy import describe_copy, has_cell_size, with_cell_size, write_copy
 from ..models.catalogue import is_convolutional
 from ..models.definition import BACKGROUND, ModelDescription
+from ..runtime.ranks import Ranks
+from .describe import compare_sensor
+from .fold import fold_batch_norm
 from .job import Job
 from .mask import MaskPolygons
-from .match import compare_gsd, compare_sensor, map_bands, match_bands
-from .plan import column_bytes, make_plan
-from .predict import TilePredictor
+from .match import compare_gsd, map_bands, match_bands
+from .plan import column_bytes, make_plan, tile_starts
+from .precision import choose_precision
+from .predict import TilePredictor, default_batch
 from .settings import ClassifySettings
 from .sidecars import LegendEntry
 from .strips import Source
 
 TILE_STEP = 32
-SMALLEST_AUTOMATIC_TILE, LARGEST_AUTOMATIC_TILE = 256, 512
-SMALLEST_OVERLAP = 16
+SMALLEST_AUTOMATIC_TILE, LARGEST_AUTOMATIC_TILE = 256, 768
+# How far a tile's border is felt depends on the network, not on the tile's size: more than 64 pixels change next to nothing.
+SMALLEST_OVERLAP, LARGEST_OVERLAP = 16, 64
+FEWEST_TILES_TO_PROBE = 16  # the probe costs about six
 BACKGROUND_COLOR = (225, 225, 225)
 
 
-def choose_tile(settings: ClassifySettings, model: ModelDescription, longest_side: int) -> tuple[int, int]:
+def automatic_overlap(tile: int) -> int:
+    """Pixels that neighbouring tiles share when nobody says otherwise: an eighth of the tile, 16 to 64, at most half a tile."""
+    return min(max(tile // 8 // 2 * 2, SMALLEST_OVERLAP), LARGEST_OVERLAP, tile // 2)
+
+
+def choose_tile(settings: ClassifySettings, model: ModelDescription, shape: tuple[int, int]) -> tuple[int, int]:
     """Side of a tile and overlap in pixels.
 
-    Purely convolutional networks may see larger tiles than in training, which cost less overlap; others keep the chip's size.
+    Purely convolutional networks may see larger tiles than in training, which cost less overlap; of the sizes from 256 to 768 the
+    one that computes the fewest pixels is taken. Others keep the chip's size.
+
+    Args:
+        settings: The request.
+        model: The model.
+        shape: (rows, columns) to classify.
 
     Raises:
         ToolboxError: A tile below the model's chip, or an overlap above half a tile.
     """
     chip = math.ceil(model.chip_size / TILE_STEP) * TILE_STEP
+
+    def overlap_of(tile: int) -> int:
+        return settings.overlap if settings.overlap >= 0 else automatic_overlap(tile)
+
+    def cost(tile: int) -> int:
+        rows, columns = (len(tile_starts(length, tile, min(overlap_of(tile), tile // 2))) for length in shape)
+        return rows * columns * tile**2
+
     tile = settings.tile_size
     if tile == 0 and is_convolutional(model.architecture, model.backbone):
-        fitting = math.ceil(longest_side / TILE_STEP) * TILE_STEP
-        tile = max(chip, SMALLEST_AUTOMATIC_TILE, min(LARGEST_AUTOMATIC_TILE, fitting))
+        smallest = max(chip, SMALLEST_AUTOMATIC_TILE)
+        tile = min(range(smallest, max(LARGEST_AUTOMATIC_TILE, smallest) + 1, TILE_STEP), key=cost)
     elif tile == 0:
         tile = chip
     elif tile < model.chip_size:
         raise ToolboxError(f"TILE_SIZE is {tile}, but the model was trained on chips of {model.chip_size} pixels; use at least that.")
-    overlap = settings.overlap
-    if overlap < 0:
-        overlap = min(max(tile // 8 // 2 * 2, SMALLEST_OVERLAP), tile // 2)
+    overlap = overlap_of(tile)
     if overlap > tile // 2:
         raise ToolboxError(f"OVERLAP is {overlap}, but at most half of the tile, {tile // 2} pixels, is possible.")
     return tile, overlap
+
+
+def smaller_tile(tile: int, model: ModelDescription) -> int:
+    """Half a tile, for a memory that did not suffice, but at least the model's chip; 0 when that would not be smaller."""
+    smaller = max(math.ceil(tile / 2 / TILE_STEP), math.ceil(model.chip_size / TILE_STEP)) * TILE_STEP
+    return smaller if smaller < tile else 0
 
 
 def add_context(wanted: Window, raster: RasterInfo, tile: int, overlap: int) -> Window:
@@ -122,21 +152,21 @@ def open_for(model: ModelDescription, settings: ClassifySettings, folder: Path) 
         grid = with_cell_size(raster, settings.cell_size, Window(0, 0, raster.width, raster.height))
         write_copy(settings.raster, bands, Path(source), grid)
         opened = replace(describe_copy(source)[0], sensor=raster.sensor)
-    remarks = [remark, compare_sensor(raster, str(model.training.get("sensor") or "")), compare_gsd(opened, model.gsd_m)]
+    remarks = [remark, compare_sensor(raster.sensor, model), compare_gsd(opened, model.gsd_m)]
     return OpenedRaster(source, opened, bands, [text for text in remarks if text])
 
 
 def prepare_job(
-    settings: ClassifySettings, model: ModelDescription, network: nn.Module, torch_device: str, opened: OpenedRaster
+    settings: ClassifySettings, model: ModelDescription, network: nn.Module, ranks: Ranks, opened: OpenedRaster
 ) -> tuple[Job, list[str]]:
-    """The job, and warnings for the user.
+    """The job of this process, and warnings for the user. Folds the batch normalisation of the network.
 
     Raises:
         ToolboxError: Settings contradict raster or model.
     """
     raster, bands = opened.info, opened.bands
     wanted = choose_window(raster, settings.extent)
-    tile, overlap = choose_tile(settings, model, max(int(wanted.width), int(wanted.height)))
+    tile, overlap = choose_tile(settings, model, (int(wanted.height), int(wanted.width)))
     window = add_context(wanted, raster, tile, overlap)
     width, height = int(window.width), int(window.height)
     per_column = column_bytes(tile, len(model.class_values), len(bands))
@@ -146,7 +176,12 @@ def prepare_job(
     if needed_mb > settings.memory_mb:
         scarce = f"Even the narrowest strip needs {needed_mb:,.0f} MB, more than the {settings.memory_mb:,} MB allowed."
     suppressed = 0 if model.has_background and not settings.predict_background else None
-    predictor = TilePredictor(network, torch_device, settings.batch_size, suppressed, settings.test_time_augmentation)
+    chip = math.ceil(model.chip_size / TILE_STEP) * TILE_STEP
+    fold_batch_norm(network.cpu().eval(), torch.rand(1, len(bands), chip, chip, generator=torch.Generator().manual_seed(1)))
+    precision = choose_precision(settings.precision, ranks.device, plan.tile_count >= FEWEST_TILES_TO_PROBE)
+    batch = settings.batch_size or default_batch(ranks.device, tile)
+    predictor = TilePredictor(network, ranks.device, batch, suppressed, settings.test_time_augmentation, precision)
     mask = MaskPolygons(Path(settings.mask), raster.transform) if settings.mask else None
-    job = Job(Source(opened.source, bands, mask), window, wanted, plan, model, predictor, torch_device)
+    rows = plan.share(ranks.rank, ranks.size)
+    job = Job(Source(opened.source, bands, mask), window, wanted, plan, model, predictor, ranks.device, rows)
     return job, [*opened.remarks, *([scarce] if scarce else [])]

@@ -22,6 +22,7 @@ OUTPUTS = {
 }
 RASTER_ENDINGS, VECTOR_ENDINGS = (".tif", ".tiff"), (".gpkg",)
 SMALLEST_MEMORY_MB = 64
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ClassifySettings:
         probabilities: Raster with a band per class, its probability in percent; None = not wanted.
         polygons: GeoPackage with a polygon for each connected region of a class (.gpkg); None = not wanted.
         tile_size: Side in pixels of the tiles the network sees; 0 = chosen by the model and the raster.
-        overlap: Pixels shared by neighbouring tiles, at most half a tile; −1 = an eighth of the tile.
+        overlap: Pixels shared by neighbouring tiles, at most half a tile; −1 = an eighth of the tile, 64 at most.
         batch_size: Tiles per step; 0 = chosen by the device.
         mask: GeoPackage of polygons; pixels whose centre lies outside become nodata. None = no mask.
         band_map: Model's band → one-based band of the raster, for bands that their names do not tell.
@@ -47,7 +48,8 @@ class ClassifySettings:
         memory_mb: Ceiling in MiB for the blending buffer; wider rasters are worked on in column bands.
         test_time_augmentation: Average over the eight flips and rotations of each tile.
         predict_background: False = class 0 never wins.
-        device: ``auto``, ``cpu``, ``mps``, ``cuda``, ``cuda:1``.
+        device: ``auto``, ``cpu``, ``mps``, ``cuda``, ``cuda:1``; ``cuda:0,cuda:1`` shares the raster among these.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; see `precision`.
     """
 
     raster: str
@@ -65,10 +67,11 @@ class ClassifySettings:
     band_map: dict[str, int] = field(default_factory=dict)
     cell_size: float = 0.0
     min_region: int = 0
-    memory_mb: int = 2048
+    memory_mb: int = 1024
     test_time_augmentation: bool = False
     predict_background: bool = True
     device: str = "auto"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         """Gathers all faults and raises one ToolboxError."""
@@ -100,6 +103,8 @@ class ClassifySettings:
             yield f"OVERLAP is {self.overlap}, allowed are −1 (automatic) and 0 to half a tile"
         if not 0 <= self.batch_size <= 1024:
             yield f"BATCH_SIZE is {self.batch_size}, allowed are 0 (automatic) to 1024"
+        if self.precision not in PRECISIONS:
+            yield f"PRECISION is “{self.precision}”, allowed are {', '.join(PRECISIONS)}"
         if self.memory_mb < SMALLEST_MEMORY_MB:
             yield f"MEMORY is {self.memory_mb} MB, at least {SMALLEST_MEMORY_MB} MB are needed"
         if not (math.isfinite(self.cell_size) and self.cell_size >= 0):

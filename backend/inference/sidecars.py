@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What lies beside a class raster so that every program shows names and colours.
+"""What lies beside a class raster so that every program shows names and colours, and beside one of percent.
 
 ``x.tif.aux.xml``: GDAL's sidecar with category names and a raster attribute table of ArcGIS's columns. ``x.qml``: QGIS's default
 style. Both are written as text, because opening a cloud-optimised GeoTIFF to change it would destroy its layout.
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8), ("Count", 1, 1))
 # Category names are listed from 0 on; beyond this the list would be mostly blank.
 MOST_CATEGORIES = 1024
+# Five colours of viridis (CC0), which rise evenly in lightness and are told apart by the colour-blind, too.
+PERCENT_RAMP = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}
 
 
 @dataclass(frozen=True)
@@ -59,5 +61,32 @@ def build_style(legend: list[LegendEntry]) -> bytes:
     for entry in legend:
         color = "#{:02x}{:02x}{:02x}".format(*entry.color)
         ElementTree.SubElement(palette, "paletteEntry", value=str(entry.value), color=color, label=entry.name, alpha="255")
+    ElementTree.SubElement(root, "blendMode").text = "0"
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def build_percent_style() -> bytes:
+    """The .qml of a raster of percent: the whole range from 0 to 100 in colour, whatever part of it occurs.
+
+    QGIS by itself would stretch the colours over what a raster holds, so that a map that is sure everywhere looked as unsure as any.
+    """
+    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = ElementTree.SubElement(root, "pipe")
+    limits = {"classificationMin": "0", "classificationMax": "100"}
+    renderer = ElementTree.SubElement(
+        pipe, "rasterrenderer", type="singlebandpseudocolor", band="1", opacity="1", alphaBand="-1", nodataColor="", **limits
+    )
+    ElementTree.SubElement(renderer, "rasterTransparency")
+    shader = ElementTree.SubElement(
+        ElementTree.SubElement(renderer, "rastershader"),
+        "colorrampshader",
+        colorRampType="INTERPOLATED",
+        classificationMode="1",
+        clip="0",
+        minimumValue="0",
+        maximumValue="100",
+    )
+    for value, color in PERCENT_RAMP.items():
+        ElementTree.SubElement(shader, "item", value=str(value), label=f"{value} %", color=color, alpha="255")
     ElementTree.SubElement(root, "blendMode").text = "0"
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)

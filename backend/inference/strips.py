@@ -61,13 +61,15 @@ class StripReader:
         window: Part of the raster that the plan covers.
         plan: The tiles.
         band: The columns.
+        rows: Numbers of the tile rows to read.
     """
 
-    def __init__(self, source: Source, window: Window, plan: TilePlan, band: ColumnBand) -> None:
+    def __init__(self, source: Source, window: Window, plan: TilePlan, band: ColumnBand, rows: range) -> None:
         self._source = source
         self._window = window
         self._plan = plan
         self._band = band
+        self._rows = rows
         self._queue: queue.Queue[Strip | BaseException | None] = queue.Queue(STRIPS_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="strip reader", daemon=True)
@@ -123,8 +125,9 @@ class StripReader:
         width = min(plan.columns[self._band.tiles[-1]] + plan.tile, plan.width) - left
         image = np.zeros((len(reader.bands), 0, width), np.float32)
         valid = wanted = np.zeros((0, width), bool)
-        read_to = 0
-        for row, top in enumerate(plan.rows):
+        read_to = plan.rows[self._rows.start] if self._rows else 0
+        for row in self._rows:
+            top = plan.rows[row]
             bottom = min(top + plan.tile, plan.height)
             window = Window(self._window.col_off + left, self._window.row_off + read_to, width, bottom - read_to)
             fresh_image, fresh_valid = reader.read(window)

@@ -2,7 +2,8 @@
 """Writes the rasters of a classification: by rows into a plain file, then once into a cloud-optimised GeoTIFF, then to its name.
 
 Nothing appears under a final name before everything is whole: the work is done in ``.partial-<job id>`` beside the output, and the
-sidecars are moved in before the raster they belong to.
+sidecars are moved in before the raster they belong to. After a `checkpoint` the plain file can be opened again by a later process
+that uses the same job id, should this one die.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from ..errors import ToolboxError
 from ..runtime.disk import checked_writing
 from ..runtime.output_folder import partial_name
 from .layers import Layer
-from .sidecars import build_sidecar, build_style
+from .sidecars import build_percent_style, build_sidecar, build_style
 
 POLL_SECONDS = 0.2
+ROWS_AT_ONCE = 512
+MARKER = "checkpoint"  # its presence tells that the plain file is whole up to some row
 STALE = (".ovr", ".msk")  # GDAL would show the previous raster's overviews and mask with the new one
 PLAIN = {"driver": "GTiff", "interleave": "band", "tiled": True, "blockxsize": 512, "blockysize": 512}
 PLAIN |= {"bigtiff": "IF_SAFER", "sparse_ok": True}
@@ -60,6 +63,12 @@ class RasterOutput:
         layer: What it holds.
         grid: Where it lies.
 
+    Attributes:
+        path: Final name, absolute.
+        partial: Folder of the work under way.
+        layer: What it holds.
+        is_continued: Whether the plain file is that of an earlier process.
+
     Raises:
         ToolboxError: The folder cannot be written.
     """
@@ -68,10 +77,12 @@ class RasterOutput:
         self.path = path.absolute()
         self.layer = layer
         self._legend = layer.legend
-        self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
+        self.partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
         rows, columns = grid.shape
         self._profile = {**PLAIN, "height": rows, "width": columns, "count": len(layer.band_names), "dtype": layer.dtype}
         self._profile |= {"nodata": layer.nodata, "transform": grid.transform, "crs": grid.crs_wkt}
+        self.is_continued = False
+        self._is_kept = False
         self._made: list[Path] = []
         self._dataset: rasterio.io.DatasetWriter | None = None
 
@@ -80,10 +91,14 @@ class RasterOutput:
             raise ToolboxError(f"OUTPUT {self.path} is a folder; give the name of a file ending in .tif.")
         self._made = [folder for folder in self.path.parents if not folder.exists()]
         try:
-            self._partial.mkdir(parents=True, exist_ok=True)
+            self.partial.mkdir(parents=True, exist_ok=True)
         except OSError as failure:
             raise ToolboxError(f"The output {self.path} cannot be written ({failure.strerror}); choose another folder.") from failure
         try:
+            if (self.partial / MARKER).exists():
+                self._reopen()
+                self.is_continued = True
+                return self
             self._dataset = rasterio.open(self.rows, "w", **self._profile)
             for band, name in enumerate(self.layer.band_names, start=1):
                 self._dataset.set_band_description(band, name)
@@ -99,10 +114,11 @@ class RasterOutput:
             # On a full disk closing fails too; the first failure is the one that is told.
             with contextlib.suppress(rasterio.errors.RasterioError) if failure else contextlib.nullcontext():
                 self._dataset.close()
-        self._clean_up()
+        if not self._is_kept:
+            self._clean_up()
 
     def _clean_up(self) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)  # what another program holds open is removed by the client later
+        shutil.rmtree(self.partial, ignore_errors=True)  # what another program holds open is removed by the client later
         for folder in self._made:
             with contextlib.suppress(OSError):  # not empty: it holds the result
                 folder.rmdir()
@@ -110,22 +126,43 @@ class RasterOutput:
     @property
     def rows(self) -> Path:
         """The plain file that is written by rows."""
-        return self._partial / "rows.tif"
+        return self.partial / "rows.tif"
 
     def write(self, row: int, column: int, values: NDArray[np.generic]) -> None:
         """Writes a rectangle (bands, rows, columns) with its upper left corner at row and column."""
         if self._dataset is None:
             raise ValueError("the output is not open")
-        with checked_writing(self._partial):
+        with checked_writing(self.partial):
             self._dataset.write(values, window=Window(column, row, values.shape[2], values.shape[1]))
 
     def close(self) -> None:
         """Ends the writing by rows; `rows` may be read, and replaced, until `finish`."""
         if self._dataset is None:
             raise ValueError("the output is not open")
-        with checked_writing(self._partial):
+        with checked_writing(self.partial):
             self._dataset.close()
             self._dataset = None
+
+    def _reopen(self) -> None:
+        self._dataset = rasterio.open(self.rows, "r+", SPARSE_OK=True)
+
+    def checkpoint(self) -> None:
+        """Brings everything written so far to the disk, so that a later process finds it."""
+        self.close()
+        (self.partial / MARKER).touch()
+        self._reopen()
+
+    def keep(self) -> None:
+        """Leaves the work under way on the disk when the context ends."""
+        self._is_kept = True
+
+    def take_rows(self, other: Path, rows: range) -> Iterator[None]:
+        """Copies rows from the folder of another process's work on the same raster; yields now and then."""
+        with rasterio.open(other / self.rows.name) as part:
+            for start in range(rows.start, rows.stop, ROWS_AT_ONCE):
+                height = min(ROWS_AT_ONCE, rows.stop - start)
+                self.write(start, 0, part.read(window=Window(0, start, part.width, height)))
+                yield None
 
     def finish(self, counts: dict[int, int]) -> Iterator[None]:
         """Makes the cloud-optimised file and the sidecars; yields while it works, so that the caller can stop.
@@ -137,8 +174,9 @@ class RasterOutput:
             self.close()
         yield from self._copy()
         if self._legend:
-            (self._partial / "final.tif.aux.xml").write_bytes(build_sidecar(self._legend, counts))
-            (self._partial / "final.qml").write_bytes(build_style(self._legend))
+            (self.partial / "final.tif.aux.xml").write_bytes(build_sidecar(self._legend, counts))
+        style = build_style(self._legend) if self._legend else build_percent_style()
+        (self.partial / "final.qml").write_bytes(style)
 
     def _copy(self) -> Iterator[None]:
         """Copies in a thread: GDAL cannot be asked to stop, and a large raster takes minutes."""
@@ -147,8 +185,8 @@ class RasterOutput:
 
         def copy() -> None:
             try:
-                with checked_writing(self._partial):
-                    target = self._partial / "final.tif"
+                with checked_writing(self.partial):
+                    target = self.partial / "final.tif"
                     rasterio.shutil.copy(self.rows, target, **COG, overview_resampling=method)
             except Exception as failure:  # raised again below, in the caller's thread
                 failures.append(failure)
@@ -164,10 +202,10 @@ class RasterOutput:
     def plan_moves(self) -> list[tuple[Path, Path]]:
         """What `publish` moves: files of a previous raster of this name aside, the new ones in, the raster last."""
         names = ((".tif", self.path), (".tif.aux.xml", Path(f"{self.path}.aux.xml")), (".qml", self.path.with_suffix(".qml")))
-        aside = self._partial / "previous"
+        aside = self.partial / "previous"
         aside.mkdir()
         previous = [target for _, target in names] + [Path(f"{self.path}{ending}") for ending in STALE]
-        made = [(self._partial / f"final{ending}", target) for ending, target in reversed(names)]
+        made = [(self.partial / f"final{ending}", target) for ending, target in reversed(names)]
         return [
             *((target, aside / target.name) for target in previous if target.exists()),
             *((source, target) for source, target in made if source.exists()),

@@ -18,6 +18,7 @@ from ..errors import ToolboxError
 from ..imagery.band_statistics import BandStatistics
 from ..labels.schema import ClassSchema
 from .catalogue import ARCHITECTURES, check_choice
+from .foreign import describe_foreign
 
 TOOLBOX_SCHEMA = 1
 MAX_CHIP_SIZE = 16_384
@@ -136,7 +137,7 @@ def parse_definition(definition: Mapping[str, Any], source: str) -> ModelDescrip
     """
     toolbox = definition.get("Toolbox")
     if not isinstance(toolbox, dict):
-        raise ToolboxError(_describe_foreign(definition, source))
+        raise ToolboxError(describe_foreign(definition, source))
     if toolbox.get("schema") != TOOLBOX_SCHEMA:
         raise ToolboxError(f"{source} was written by Deep Learning Toolbox {toolbox.get('version')}, which this one "
                            f"({__version__}) cannot read; update the plugin.")  # fmt: skip
@@ -181,15 +182,3 @@ def _parse_band(entry: Mapping[str, Any]) -> BandStatistics:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ValueError(f"{name} of band {band.name} is {value!r}")
     return replace(band, name=str(band.name))
-
-
-def _describe_foreign(definition: Mapping[str, Any], source: str) -> str:
-    """The sentence for a model that is not ours: whose it is, as far as the file says."""
-    framework = definition.get("Framework") or "an unknown framework"
-    configuration = definition.get("ModelConfiguration")
-    kind = definition.get("ModelName") or (configuration if isinstance(configuration, str) else None) or "unknown model"
-    weights = definition.get("ModelFile", "?")
-    return (
-        f"{source} is a model of another program (framework {framework}, model {kind}, weights '{weights}'), which "
-        "cannot be run here; export its training chips and train a model with 'Train deep learning model'."
-    )

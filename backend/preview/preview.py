@@ -21,7 +21,7 @@ from ..errors import ToolboxError
 from ..imagery.extent import choose_window
 from ..imagery.overwriting import refuse_overwriting
 from ..imagery.raster import RasterReader
-from ..inference.layers import UNCERTAINTY, Pixels, class_layer
+from ..inference.layers import Pixels, class_layer, uncertainty_layer
 from ..inference.sidecars import LegendEntry
 from ..inference.writer import Grid, RasterOutput, publish
 from ..labels.schema import ClassSchema
@@ -90,7 +90,7 @@ def _write(
 ) -> Iterator[Event]:
     """Classifies the window row by row and writes what is wanted."""
     legend = [LegendEntry(entry.value, entry.name, entry.color) for entry in schema.classes]
-    wanted = {settings.uncertainty: UNCERTAINTY, settings.output: class_layer(samples.values, legend)}
+    wanted = {settings.uncertainty: uncertainty_layer(len(samples.values)), settings.output: class_layer(samples.values, legend)}
     transform = reader.info.transform * Affine.translation(window.col_off, window.row_off)
     grid = Grid((int(window.height), int(window.width)), transform, reader.info.crs_wkt)
     counts = np.zeros(len(samples.values), np.int64)

@@ -30,7 +30,7 @@ def explain(failure: BaseException, outputs: Sequence[str] = ()) -> Event:
     if isinstance(failure, ToolboxError):
         return error(str(failure))
     text = f"{type(failure).__name__}: {failure}"
-    if _is_out_of_memory(failure):
+    if is_out_of_memory(failure):
         return error(
             f"The memory ran out ({text}). Choose a smaller tile or batch size, or the CPU as device, or close other programs."
         )
@@ -57,7 +57,8 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def _is_out_of_memory(failure: BaseException) -> bool:
+def is_out_of_memory(failure: BaseException) -> bool:
+    """Whether this is Python's, NumPy's or PyTorch's way to say that the memory of a device or of the computer ran out."""
     if isinstance(failure, MemoryError):
         return True
     # torch raises RuntimeError on the CPU and its own subclass on a GPU; it is not imported here.

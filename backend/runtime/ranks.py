@@ -62,11 +62,12 @@ def ranks_wanted() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def join_ranks(device: str) -> Iterator[Ranks]:
+def join_ranks(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     """Joins the group, and leaves it in the end.
 
     Args:
         device: Where this process computes, as PyTorch names it.
+        patience: How long one may wait for the others; one that dies is noticed at once.
     """
     rank, size = ranks_wanted()
     if size == 1:
@@ -77,7 +78,7 @@ def join_ranks(device: str) -> Iterator[Ranks]:
     on_card = device.startswith("cuda")
     if on_card:
         torch.cuda.set_device(torch.device(device))
-    torch.distributed.init_process_group("nccl" if on_card else "gloo", timeout=PATIENCE)
+    torch.distributed.init_process_group("nccl" if on_card else "gloo", timeout=patience)
     try:
         yield Ranks(rank, size, device)
     finally:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from label_desk import LabelDesk, box, journal_lines
 from label_hand import Hand, mover, real_tools
-from qgis.core import QgsCoordinateReferenceSystem
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis_helpers import SIZE, write_raster
 
@@ -207,3 +207,14 @@ def test_preview_whose_layer_was_removed_says_what_to_do(desk, hand, show):
     desk.project.removeMapLayer(layer.id())
     hand.drag((10, 10), (20, 20), (40, 40))
     assert "press “Preview classes” first" in " ".join(desk.told())
+
+
+def test_preview_is_not_saved_with_the_project(desk, show, folder):
+    show()
+    assert desk.project.write(str(folder / "project.qgz"))
+    names = {layer.name() for layer in desk.project.mapLayers().values()}
+    assert names == {"scene", "labels", "Preview of classes", "Preview of uncertainty"}
+    again = QgsProject()
+    assert again.read(str(folder / "project.qgz"))
+    assert {layer.name() for layer in again.mapLayers().values()} == {"scene", "labels"}
+    assert [node.name() for node in again.layerTreeRoot().findLayers()] == ["labels", "scene"]

@@ -77,12 +77,12 @@ def drag_divider(desk, start, end):
     desk.process()
 
 
-def hand_move(view, place):
+def hand_move(view, place, buttons=LEFT_BUTTON):
     from qgis.PyQt.QtCore import QEvent, QPointF
     from qgis.PyQt.QtGui import QMouseEvent
     from qgis.PyQt.QtWidgets import QApplication
 
-    event = QMouseEvent(QEvent.Type.MouseMove, QPointF(place), Qt.MouseButton.NoButton, LEFT_BUTTON, PLAIN)
+    event = QMouseEvent(QEvent.Type.MouseMove, QPointF(place), Qt.MouseButton.NoButton, buttons, PLAIN)
     QApplication.sendEvent(view, event)
 
 
@@ -106,6 +106,18 @@ def test_divider_is_dragged_and_the_drawing_tool_does_not_notice(desk):
     hand = Hand(desk)
     hand.drag((60, 60), (70, 70), (80, 80))
     assert len(desk.rows()) == 1  # elsewhere the tool draws as ever
+
+
+def test_cursor_tells_where_the_divider_can_be_taken(desk):
+    desk.labelling.switch.use("rectangle")
+    desk.bar.swipe.click()
+    settle(desk)
+    view = desk.canvas.viewport()
+    shapes = []
+    for share in (0.2, 0.5, 0.8):
+        hand_move(view, QPoint(int(share * view.width()), 50), Qt.MouseButton.NoButton)
+        shapes.append(view.cursor().shape())
+    assert shapes == [Qt.CursorShape.CrossCursor, Qt.CursorShape.SplitHCursor, Qt.CursorShape.CrossCursor]
 
 
 def test_swipe_compares_with_the_chosen_image(desk):
@@ -156,6 +168,7 @@ def plants(desk, folder):
     """An image with plants on its left half and without data in its uppermost rows."""
     values = np.full((4, SIZE, SIZE), 100, "int16")
     values[3, :, : SIZE // 2] = 300
+    values[3, 90:92, 90:92] = 900  # more than the colours go to
     values[:, :10] = -1
     path = write_raster(folder / "plants.tif", values, names=("blue", "green", "red", "nir"), nodata=-1)
     layer = QgsRasterLayer(str(path), "plants")
@@ -184,14 +197,16 @@ def test_index_is_computed_for_the_view_and_replaces_the_one_before(desk, plants
     desk.canvas.setLayers([layer, desk.layers["black"]])
     settle(desk)
     hand, picture = Hand(desk), desk.canvas.viewport().grab().toImage()
-    colors = [picture.pixelColor(hand.place(*place)).getRgb()[:3] for place in ((20, 50), (80, 50), (20, 5))]
-    assert colors == [(0, 104, 55), (140, 81, 10), (0, 0, 0)]  # plants, soil, and without data the black image below
+    colors = [picture.pixelColor(hand.place(*place)).getRgb()[:3] for place in ((20, 50), (80, 50), (91, 91), (20, 5))]
+    assert colors[:3] == [(0, 104, 55), (140, 81, 10), (0, 104, 55)]  # plants, soil, and more plants than the colours go to
+    assert colors[3] == (0, 0, 0)  # without data: the black image below
     names = [node.name() for node in desk.project.layerTreeRoot().findLayers()]
     assert names.index("NDVI – plants") == names.index("plants") - 1
     show_index(desk, "NDWI")
     names = [node.name() for node in desk.project.layerTreeRoot().findLayers()]
     assert "NDVI – plants" not in names
     assert controls.index.currentText().startswith("NDWI")
+    controls.bands.setCurrentIndex(0)
     controls.bands.activated.emit(0)
     assert QgsProject.instance().mapLayersByName("NDWI – plants") == []
     assert controls.index.currentIndex() == 0

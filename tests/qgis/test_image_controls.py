@@ -66,6 +66,7 @@ def limits(image):
 
 def test_offers_what_the_bands_can_give_and_shows_it(desk):
     controls, _canvas, image, _labels = desk
+    assert controls.bands.currentIndex() == -1  # the image has a style of its own
     assert [controls.bands.itemText(row) for row in range(controls.bands.count())] == [
         "Natural colours",
         "Near infrared (plants red)",
@@ -74,6 +75,9 @@ def test_offers_what_the_bands_can_give_and_shows_it(desk):
     assert image.renderer().usesBands() == [4, 3, 2]
     choose(controls.bands, "Natural colours")
     assert image.renderer().usesBands() == [3, 2, 1]
+    controls.set_image(None)
+    controls.set_image(image)
+    assert controls.bands.currentText() == "Natural colours"
 
 
 def test_a_sensor_that_does_not_fit_is_told_and_offers_nothing(desk):

@@ -4,6 +4,7 @@
 import pytest
 from label_desk import LabelDesk, box
 from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsGeometry
+from qgis.gui import QgsRubberBand
 from qgis.PyQt.QtCore import QEventLoop, QTimer
 from qgis_helpers import LEFT, TOP
 
@@ -40,6 +41,12 @@ def step(desk):
     return told(desk)
 
 
+def marked(desk):
+    """What is shown on the canvas as doubtful."""
+    (band,) = [item for item in desk.canvas.scene().items() if isinstance(item, QgsRubberBand)]
+    return band.asGeometry()
+
+
 def bow_tie(column, row):
     corners = ((0, 0), (10, 10), (10, 0), (0, 10))
     text = ", ".join(f"{LEFT + (column + x) * 10} {TOP - (row + y) * 10}" for x, y in (*corners, corners[0]))
@@ -74,11 +81,12 @@ def test_finds_crossing_outlines_then_overlaps_by_size_selects_and_zooms(desk):
     assert check(desk) == "1/3: Water: the outline crosses itself."
     assert desk.layer.selectedFeatureIds() == [crossing]
     assert desk.canvas.extent().intersects(bow_tie(70, 10).boundingBox())
-    assert desk.canvas.extent().width() < 40 * 10
+    assert desk.canvas.extent().width() < 50 * 10
     text = step(desk)
     assert text == "2/3: Two of Forest overlap by 2.0 ha."
     assert len(desk.layer.selectedFeatureIds()) == 2
     assert desk.canvas.extent().intersects(box(50, 40, 10).boundingBox())
+    assert marked(desk).area() == 10 * 20 * 100  # what the two share
     assert step(desk).startswith("3/3: Two of Water overlap by ")
     assert step(desk).startswith("1/3")
     desk.dock.objects.check_bar.previous.click()
@@ -118,8 +126,10 @@ def test_saving_or_leaving_the_layer_ends_the_check(desk):
     desk.draw(box(0, 0))
     desk.draw(box(5, 0))
     check(desk)
+    assert not marked(desk).isEmpty()
     desk.labelling.save()
     assert desk.dock.objects.check_bar.isHidden()
+    assert [item for item in desk.canvas.scene().items() if isinstance(item, QgsRubberBand)] == []
     check(desk)
     desk.dock.layer.setLayer(None)
     assert desk.dock.objects.check_bar.isHidden()

@@ -5,7 +5,7 @@ import pytest
 from label_desk import LabelDesk, box
 from label_hand import RIGHT_BUTTON, SHIFT, Hand, mover, real_tools
 from qgis.core import QgsGeometry, QgsPointXY, QgsVectorLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QVariant
 from qgis_helpers import LEFT, TOP, make_layer
 
 
@@ -116,6 +116,15 @@ def test_segments_become_labels_by_a_click_and_several_by_a_drag(desk, hand):
     assert likeness(shapes(desk)[0], box(20, 20, 10)) == pytest.approx(1)
     hand.drag((35, 25), (38, 25), (45, 25))
     assert likeness(shapes(desk)[1], box(30, 20, 10).combine(box(40, 20, 10))) == pytest.approx(1)
+
+
+def test_segments_that_the_tool_made_are_found_by_themselves(desk, hand):
+    others = make_layer([(box(20, 20, 10),)], [("Name", QVariant.Type.String)], name="a")
+    segments = make_layer([(box(20, 20, 30), 1, 900)], [("segment", QVariant.Type.Int), ("pixels", QVariant.Type.Int)], name="b")
+    desk.project.addMapLayers([others, segments])
+    use(desk, "segment")
+    hand.click(25, 25)
+    assert likeness(shapes(desk)[0], box(20, 20, 30)) == pytest.approx(1)
 
 
 def test_brush_paints_on_the_label_it_touches_and_cuts_with_shift(desk, hand):

@@ -266,6 +266,18 @@ def test_the_brush_paints_and_with_shift_cuts(hand):
     assert entry.removed[0].area() == pytest.approx(500 * 200 + math.pi * 100**2, rel=0.02)
 
 
+def test_cursor_is_as_large_as_the_brush(hand):
+    tool = hand("brush").tool
+    sides = []
+    for radius in (4, 20):
+        tool.set_radius(radius)
+        picture = tool._canvas.cursor().pixmap()
+        sides.append(picture.width() / picture.devicePixelRatio())
+    assert sides == [13, 45]  # twice the radius, and room for the line
+    tool.set_radius(150)
+    assert tool._canvas.cursor().shape() == Qt.CursorShape.CrossCursor
+
+
 def test_one_click_of_the_brush_is_a_dot(hand):
     entry = hand("brush")
     entry.click(100, 100)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSpinBox, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QSpinBox, QWidget
 
 from .preview_regions import Limits
 from .texts import tr
@@ -24,19 +24,21 @@ class AcceptBar(QWidget):
         self.unsure = QSpinBox()
         self.unsure.setRange(0, 100)
         self.unsure.setValue(100)
-        self.unsure.setPrefix(tr("unsure to "))
-        self.unsure.setSuffix(" %")
+        self.unsure.setPrefix("≤ ")
+        self.unsure.setSuffix(tr(" % unsure"))
         self.unsure.setToolTip(tr("Leaves out pixels that are less sure than this; see the layer “Preview of uncertainty”."))
         self.pixels = QSpinBox()
         self.pixels.setRange(1, 100_000)
         self.pixels.setValue(USUAL_PIXELS)
-        self.pixels.setPrefix(tr("from "))
-        self.pixels.setSuffix(tr(" pixels"))
+        self.pixels.setPrefix("≥ ")
+        self.pixels.setSuffix(tr(" px"))
         self.pixels.setToolTip(tr("Leaves out regions of fewer pixels."))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.accept, self.unsure, self.pixels):
-            row.addWidget(widget)
+        for widget, share in ((self.accept, 5), (self.unsure, 6), (self.pixels, 4)):
+            row.addWidget(widget, share)
+        for box in (self.unsure, self.pixels):  # the row must not widen the dock, which would shift the map, when it appears
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.hide()
 
     @property

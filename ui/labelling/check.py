@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsApplication, QgsDistanceArea, QgsFeatureRequest, QgsGeometry, QgsRectangle, QgsTask, QgsUnitTypes
-from qgis.gui import QgsMapCanvas
+from qgis.core import QgsApplication, QgsDistanceArea, QgsFeatureRequest, QgsGeometry, QgsRectangle, QgsTask, QgsUnitTypes, QgsWkbTypes
+from qgis.gui import QgsMapCanvas, QgsRubberBand
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtGui import QColor
 
 from .check_bar import CheckBar
 from .editor import LabelEditor
@@ -14,7 +16,8 @@ from .label_index import LabelIndex
 from .texts import tr
 
 MARGIN = 1.6  # of the place's size in view
-LEAST_SHARE = 0.02  # of the label's size that is in view at least, so that a sliver is not shown without its surroundings
+LEAST_SHARE = 0.25  # of the labels' size that is seen around the place, so that a sliver is not shown without its surroundings
+COLOR, FILL = QColor(255, 0, 255), QColor(255, 0, 255, 90)
 
 
 class LabelCheck(QObject):
@@ -33,6 +36,7 @@ class LabelCheck(QObject):
         self._index: LabelIndex | None = None
         self._faults: list[Fault] = []
         self._place = 0
+        self._band: QgsRubberBand | None = None
         bar.forward.connect(lambda: self._step(1))
         bar.back.connect(lambda: self._step(-1))
         bar.end.connect(self.end)
@@ -65,6 +69,7 @@ class LabelCheck(QObject):
             self._index.reset.disconnect(self.end)
             self._index = None
         self._faults = []
+        self._mark(None)
         self._bar.hide()
 
     def _take(self, failure: Exception | None, faults: list[Fault] | None = None) -> None:
@@ -100,11 +105,13 @@ class LabelCheck(QObject):
                 break
             del self._faults[self._place]
         else:
+            self._mark(None)
             self._bar.tell(tr("No label crosses itself, and none overlaps another one."), False)
             return
         layer = self._editor.layer
         layer.selectByIds(list(fault.fids))
         self._zoom(fault)
+        self._mark(fault)
         self._bar.tell(f"{self._place + 1}/{len(self._faults)}: {self._describe(fault)}", True)
 
     def _zoom(self, fault: Fault) -> None:
@@ -116,6 +123,22 @@ class LabelCheck(QObject):
         view.scale(MARGIN)
         self._canvas.setExtent(view)
         self._canvas.refresh()
+
+    def _mark(self, fault: Fault | None) -> None:
+        """Shows on the canvas what two labels share, or the label whose outline crosses itself; nothing for None."""
+        if self._band is not None:
+            if not sip.isdeleted(self._canvas):
+                self._canvas.scene().removeItem(self._band)
+            sip.delete(self._band)
+            self._band = None
+        if fault is None:
+            return
+        self._band = QgsRubberBand(self._canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
+        self._band.setStrokeColor(COLOR)
+        self._band.setFillColor(FILL)
+        self._band.setWidth(2)
+        shape = self._read(fault.fids)[fault.fids[0]] if fault.shared.isEmpty() else fault.shared
+        self._band.setToGeometry(shape, self._editor.layer)
 
     def _describe(self, fault: Fault) -> str:
         names = [self._name(fid) for fid in fault.fids]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QGridLayout, QPushButton, QSlider, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QWidget
 
 from ...backend.errors import ToolboxError
 from ...backend.imagery.sensors import AUTO, load_sensors
@@ -83,9 +83,13 @@ class ImageControls(QWidget):
     def _arrange(self) -> None:
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        for row, pair in enumerate(
-            ((self.sensor, self.bands), (self.index, self.stretch), (self.compare,), (self.outline, self.opacity))
-        ):
+        labelled = QWidget()
+        line = QHBoxLayout(labelled)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(QLabel(tr("Opacity")))
+        line.addWidget(self.opacity, 1)
+        self.bands.setPlaceholderText(tr("(own style)"))
+        for row, pair in enumerate(((self.sensor, self.bands), (self.index, self.stretch), (self.compare,), (self.outline, labelled))):
             for column, widget in enumerate(pair):
                 grid.addWidget(widget, row, column, 1, 2 // len(pair))
         for box in (self.sensor, self.bands, self.index):
@@ -107,9 +111,18 @@ class ImageControls(QWidget):
                 self.bands.addItem(composite.title, tuple(self._letters[letter] for letter in composite.letters))
         if not self.bands.count():
             self.bands.addItem(tr("(bands not known)"), None)
+        else:
+            self._show_shown_bands()
         self.index.addItem(tr("(no index)"), None)
         for preset in fitting_presets(self._letters):
             self.index.addItem(preset.title, preset)
+
+    def _show_shown_bands(self) -> None:
+        """Chooses the composite in the list that the image shows; none when its style is another one."""
+        renderer = self._image.renderer() if self._image is not None else None
+        used = tuple(renderer.usesBands()) if renderer is not None else ()
+        shown = (row for row in range(self.bands.count()) if tuple(self.bands.itemData(row)) == used)
+        self.bands.setCurrentIndex(next(shown, -1))
 
     def _show_bands(self) -> None:
         bands = self.bands.currentData()

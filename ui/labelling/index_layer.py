@@ -26,6 +26,7 @@ from qgis.PyQt.QtGui import QColor
 
 from ...backend.errors import ToolboxError
 from ...backend.imagery.indices.catalogue import load_catalogue
+from .passing_layers import mark_passing
 from .texts import tr
 
 SAMPLE = 500  # pixels, on the longer side, that the colours are fitted to
@@ -48,13 +49,13 @@ def presets() -> list[IndexPreset]:
     soil, plants, water = QColor(140, 81, 10), QColor(0, 104, 55), QColor(5, 60, 150)
     built, burnt, dry = QColor(165, 0, 38), QColor(60, 20, 20), QColor(200, 140, 60)
     return [
-        IndexPreset("NDVI", tr("NDVI (plants green)"), soil, plants),
-        IndexPreset("NDWI", tr("NDWI (open water blue)"), soil, water),
-        IndexPreset("MNDWI", tr("MNDWI (water blue, also among buildings)"), soil, water),
-        IndexPreset("NDMI", tr("NDMI (moist plants blue)"), dry, water),
-        IndexPreset("NDBI", tr("NDBI (built-up land red)"), plants, built),
-        IndexPreset("BI", tr("BI (bare soil brown)"), plants, soil),
-        IndexPreset("NBR", tr("NBR (burnt land dark)"), burnt, plants),
+        IndexPreset("NDVI", tr("NDVI: plants"), soil, plants),
+        IndexPreset("NDWI", tr("NDWI: open water"), soil, water),
+        IndexPreset("MNDWI", tr("MNDWI: water in towns"), soil, water),
+        IndexPreset("NDMI", tr("NDMI: moisture"), dry, water),
+        IndexPreset("NDBI", tr("NDBI: built-up land"), plants, built),
+        IndexPreset("BI", tr("BI: bare soil"), plants, soil),
+        IndexPreset("NBR", tr("NBR: burnt land"), burnt, plants),
     ]
 
 
@@ -84,7 +85,7 @@ def make_index_layer(preset: IndexPreset, image: QgsRasterLayer, letters: Mappin
     if not layer.isValid():
         text = tr("QGIS cannot compute {0} from “{1}”; use the tool “Compute spectral indices” instead.")
         raise ToolboxError(text.format(preset.name, image.name()))
-    layer.setCustomProperty("skipMemoryLayersCheck", 1)
+    mark_passing(layer)
     _color(layer, preset, view)
     return layer
 
@@ -102,7 +103,7 @@ def _color(layer: QgsRasterLayer, preset: IndexPreset, view: QgsRectangle) -> No
     renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1)
     renderer.setClassificationMin(lowest)
     renderer.setClassificationMax(highest if highest > lowest else lowest + 1e-6)
-    renderer.createShader(ramp, QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous, 0, True)
+    renderer.createShader(ramp, QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous, 0, False)
     missing = QgsRasterTransparency.TransparentSingleValuePixel()
     missing.min, missing.max, missing.percentTransparent = *NODATA, 100
     transparency = QgsRasterTransparency()

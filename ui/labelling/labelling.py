@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsMapLayer, QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsVectorLayer
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QObject
 
@@ -27,11 +27,14 @@ from .guidance import cover_labelled
 from .label_index import LabelIndex
 from .layer_files import LayerFiles
 from .offers import Desk, Offers
+from .open_stores import OpenStores
+from .passing_layers import PassingLayers
 from .preview import Preview
 from .schema_edits import SchemaEdits
 from .schema_source import classes_of_vector, schema_of_layer
 from .sections import Sections
-from .store import LabelStore, is_label_layer
+from .store import LabelStore
+from .suggestions import likely_image, likely_labels
 from .texts import tr
 from .tool_switch import ToolSwitch
 
@@ -65,7 +68,7 @@ class Labelling(QObject):
     ) -> None:
         super().__init__(dock)
         self._dock, self._canvas, self._messages, self._project, self._desk = dock, canvas, messages, project, desk
-        self._stores: dict[str, LabelStore] = {}
+        self._stores, self._passing = OpenStores(self), PassingLayers(project)
         self._links: list[tuple[Any, Callable[..., None]]] = []
         self._stopped = False
         self._keys: ClassKeys | None = None
@@ -112,25 +115,16 @@ class Labelling(QObject):
         self.preview.remove()
         self.switch.remove()
         self.sections.remove()
-        for store in self._stores.values():
-            store.close()
-        self._stores.clear()
+        self._stores.close()
+        self._passing.remove()
         self._project.layersWillBeRemoved.disconnect(self._forget_removed)
 
     def suggest(self) -> None:
-        """Chooses the first label layer and the first image of the project, where none is chosen."""
-        nodes = [node for node in self._project.layerTreeRoot().findLayers() if node.layer() is not None]
-        layers = [node.layer() for node in nodes]
-        if self._dock.imagery.currentLayer() is None:
-            images = [node for node in nodes if isinstance(node.layer(), QgsRasterLayer)]
-            # What is in view first, and pictures before maps of classes.
-            images.sort(key=lambda node: (not node.isVisible(), isinstance(node.layer().renderer(), QgsPalettedRasterRenderer)))
-            if images:
-                self._dock.imagery.setLayer(images[0].layer())
-        if self._dock.layer.currentLayer() is None:
-            ours = next((layer for layer in layers if isinstance(layer, QgsVectorLayer) and is_label_layer(layer)), None)
-            if ours is not None:
-                self._dock.layer.setLayer(ours)
+        """Chooses an image and a label layer of the project, where none is chosen."""
+        for box, likely in ((self._dock.imagery, likely_image), (self._dock.layer, likely_labels)):
+            found = likely(self._project) if box.currentLayer() is None else None
+            if found is not None:
+                box.setLayer(found)
         if self.editor.layer is None:
             self.offers.begin()
 
@@ -145,8 +139,7 @@ class Labelling(QObject):
             self.offers.begin()
             return
         try:
-            store = self._stores.get(layer.id()) or LabelStore(layer, self)
-            self._stores[layer.id()] = store
+            store = self._stores.of(layer)
             self.editor.store = store
             self.editor.schema = self._read_schema(layer)
             self.state.index = LabelIndex(store, self._project, self)
@@ -294,6 +287,7 @@ class Labelling(QObject):
         """Labels a new layer with the present classes."""
         schema = self.editor.schema
         self._dock.layer.setLayer(layer)
+        self._dock.schema.tree.setFocus()  # the button that was pressed is gone; the next digit is not meant for the search
         if schema.classes and self.editor.layer is layer:
             self.editor.schema, self.editor.current = schema, schema.classes[0].value
             self._schema_edited()
@@ -302,11 +296,7 @@ class Labelling(QObject):
     def _forget_removed(self, ids: list[str]) -> None:
         if self.editor.layer is not None and self.editor.layer.id() in ids:
             self._leave_layer()
-        for layer_id in ids:
-            store = self._stores.pop(layer_id, None)
-            if store is not None:
-                store.close()
-                store.deleteLater()
+        self._stores.forget(ids)
 
     def _read_schema(self, layer: QgsVectorLayer) -> LabelSchema:
         """The layer's schema; a layer whose classes are not usable is shown with none and the reason."""

@@ -150,4 +150,4 @@ def format_area(area: float) -> str:
         return f"{area / 1e6:,.2f} km²"
     if area >= 1e4:
         return f"{area / 1e4:,.2f} ha"
-    return f"{area:,.1f} m²"
+    return f"{area:,.0f} m²" if area >= 100 else f"{area:,.1f} m²"

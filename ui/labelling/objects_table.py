@@ -27,7 +27,7 @@ from .objects_model import IMAGERY, ObjectsFilter, ObjectsModel
 from .schema_tree import swatch
 from .texts import tr
 
-WIDTHS = (80, 84, 72)  # pixels; the last column takes the rest
+WIDTHS = (90, 70, 60)  # pixels; the last column takes the rest
 
 
 class ObjectsTable(QWidget):

@@ -18,9 +18,11 @@ from qgis.PyQt.QtWidgets import QPushButton
 
 from ...algorithms.label_classes import LabelFields
 from ..tool_task import ToolTask
+from .passing_layers import mark_passing
 from .texts import tr
 
 TOOL = "deeplearning:previewclasses"
+OPACITY = 0.6  # so that the image is seen below
 OUTPUTS = ("OUTPUT", "OUTPUT_UNCERTAINTY")
 
 
@@ -115,7 +117,8 @@ class Preview(QObject):
         ):
             layer = QgsRasterLayer(str(outputs[name]), title)
             layer.loadDefaultStyle()
-            layer.setCustomProperty("skipMemoryLayersCheck", 1)
+            layer.setOpacity(OPACITY)
+            mark_passing(layer)
             self._project.addMapLayer(layer, False)
             root = self._project.layerTreeRoot()
             # Below the labels, which are on top, so that both are seen.

@@ -153,11 +153,14 @@ class Swipe(QObject):
         return abs(x - self.item.place) <= REACH
 
     def _show_cursor(self, is_near: bool) -> None:
+        """Shows that the divider can be dragged; elsewhere the canvas's cursor, which the tool has set, is seen again."""
         if is_near != self._is_near:
             self._is_near = is_near
-            tool = self._canvas.mapTool()
-            usual = tool.cursor() if tool is not None else Qt.CursorShape.ArrowCursor
-            self._canvas.viewport().setCursor(Qt.CursorShape.SplitHCursor if is_near else usual)
+            view = self._canvas.viewport()
+            if is_near:
+                view.setCursor(Qt.CursorShape.SplitHCursor)
+            else:
+                view.unsetCursor()
 
     def _take_picture(self) -> None:
         job, self._job = self._job, None

@@ -80,6 +80,8 @@ class ToolSwitch(QObject):
         """Draws with a tool from now on."""
         self.last = name
         self._dock.segment_row.setVisible(name == SEGMENT)
+        if name == SEGMENT and self._dock.segments.currentLayer() is None:
+            self._suggest_segments()
         self.show_color()
         self._canvas.setMapTool(self.tools[name])
         self._canvas.setFocus()
@@ -113,6 +115,13 @@ class ToolSwitch(QObject):
         """Moves labels of the current layer."""
         if self._mover is not None:
             self._mover.set_layer(self._editor.layer)
+
+    def _suggest_segments(self) -> None:
+        """Chooses a layer that “Segment image” has made, if there is one."""
+        box = self._dock.segments
+        layers = filter(None, map(box.layer, range(box.count())))
+        made = (layer for layer in layers if {SEGMENT, "pixels"} <= set(layer.fields().names()))
+        box.setLayer(next(made, None))
 
     def _connect(self, name: str, tool: LabelTool) -> None:
         tool.drawn.connect(lambda geometry: self._draw(name, geometry))

@@ -20,6 +20,7 @@ from ...errors import ToolboxError
 
 MOST_ENTRIES = 5000  # a Sentinel-2 product has some 150
 DEEPEST_FOLDER = 6
+LONGEST_TAR_NAME = 100  # GDAL does not see longer names in tar's POSIX form (pax), which macOS and Python write
 LARGEST_METADATA = 32 * 2**20
 ZIP_ENDINGS, TAR_ENDINGS = (".zip",), (".tar", ".tar.gz", ".tgz")
 _PLAIN_NAME = re.compile(r"\.?\w[\w.+~ @()-]*", re.ASCII)  # with .DS_Store, which Macs add
@@ -54,6 +55,10 @@ class ProductFiles:
         """What GDAL opens for a file of the product."""
         if not self.is_archive:
             return str(self.path / name)
+        if self.path.name.lower().endswith(".tar") and len(name) > LONGEST_TAR_NAME:
+            with tarfile.open(self.path) as archive:
+                member = _find_member(archive, name)
+            return f"/vsisubfile/{member.offset_data}_{member.size},{self.path}"
         handler = "vsizip" if self.path.name.lower().endswith(ZIP_ENDINGS) else "vsitar"
         # braces mark where the archive's path ends, which GDAL else guesses by its ending; but a brace in the path ends it, too
         return f"/{handler}/{self.path}/{name}" if "}" in str(self.path) else f"/{handler}/{{{self.path}}}/{name}"
@@ -76,9 +81,13 @@ class ProductFiles:
             with zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
                 return file.read(LARGEST_METADATA + 1)
         with tarfile.open(self.path) as archive:
-            member = next(member for member in archive if member.isfile() and member.name.removeprefix("./") == name)
-            file = archive.extractfile(member)
+            file = archive.extractfile(_find_member(archive, name))
             return file.read(LARGEST_METADATA + 1) if file else b""
+
+
+def _find_member(archive: tarfile.TarFile, name: str) -> tarfile.TarInfo:
+    """The entry of a file that `list_files` named."""
+    return next(member for member in archive if member.isfile() and member.name.removeprefix("./") == name)
 
 
 def list_files(path: Path) -> ProductFiles:

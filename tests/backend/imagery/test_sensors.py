@@ -109,3 +109,21 @@ def test_wrong_band_maps_are_refused(text):
 
 def test_band_map_takes_numbers_names_and_our_names_of_bands():
     assert parse_band_map("N=2, R=Red;nir08=2", ["red", "nir"]) == {"N": 2, "R": 1, "N2": 2}
+
+
+def test_wavelengths_tell_what_the_names_of_some_bands_leave_open():
+    found = match_letters(["red", "own_1", "my infrared"], [0.665, 0.56, 0.8328])
+    assert found.bands == {"R": 1, "G": 2, "N": 3}
+    tagged = match_letters(["red", "Band 2"], [0.6545, 0.865], tagged="landsat8")
+    assert tagged.bands == {"R": 1, "N": 2, "N2": 2}
+    assert tagged.sensor == "landsat8"
+
+
+def test_name_of_a_band_comes_before_a_wavelength_that_fits_better():
+    assert match_letters(["red", "Band 2"], [0.64, 0.66]).bands["R"] == 1
+
+
+@pytest.mark.parametrize("name", ["lastyear_blue", "lastyear_B02", "last year_nir", "pan", "cirrus"])
+def test_band_of_another_image_or_of_no_letter_is_not_taken_by_its_wavelength(name):
+    assert match_letters(["red", name], [0.665, 0.49]).bands == {"R": 1}
+    assert match_letters(["red", name], [0.665, 0.49], tagged="landsat8").bands == {"R": 1}

@@ -9,6 +9,7 @@ from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 from deep_learning_toolbox.backend.labels.schema import ClassSchema
 from deep_learning_toolbox.backend.models.definition import ModelDescription
+from deep_learning_toolbox.backend.runtime.ranks import Ranks
 
 from ..rasters import drive, write_raster
 
@@ -45,6 +46,6 @@ def run(tmp_path, values, description=None, network=None, names=("a", "b"), rast
     network = network or FirstBandNetwork(len(description.class_values))
     options = {"tile_size": 32, **settings}
     request = ClassifySettings(source, "m.dlpk", str(tmp_path / "out" / "classes.tif"), **options)
-    events = drive(classify_with(request, "test", description, network, "cpu"))
+    events = drive(classify_with(request, description, network, Ranks()))
     with rasterio.open(tmp_path / "out" / "classes.tif") as result:
         return result.read(1), events

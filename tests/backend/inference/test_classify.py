@@ -16,6 +16,7 @@ from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 from deep_learning_toolbox.backend.models.definition import ModelDescription
 from deep_learning_toolbox.backend.models.package import write_package
 from deep_learning_toolbox.backend.models.registry import build_network
+from deep_learning_toolbox.backend.runtime.ranks import Ranks
 
 from ..rasters import drive, write_raster
 from .known import FirstBandNetwork, model, run, scene
@@ -115,7 +116,7 @@ def test_slow_network_keeps_telling_and_is_left_at_once(tmp_path):
 
     source = write_raster(tmp_path / "image.tif", scene(32, 32), names=("a", "b"))
     request = ClassifySettings(source, "m.dlpk", str(tmp_path / "out" / "classes.tif"), tile_size=32)
-    events = classify_with(request, "test", model(), SlowNetwork(3), "cpu")
+    events = classify_with(request, model(), SlowNetwork(3), Ranks())
     started = time.monotonic()
     for _ in range(4):  # one line of information, then progress
         next(events)
@@ -139,7 +140,7 @@ def test_batch_of_one_that_does_not_fit_says_what_to_do(tmp_path):
 def test_cancel_removes_everything_and_ends_the_reader(tmp_path):
     source = write_raster(tmp_path / "image.tif", scene(300, 300), names=("a", "b"))
     request = ClassifySettings(source, "m.dlpk", str(tmp_path / "new" / "classes.tif"), tile_size=32)
-    events = classify_with(request, "test", model(), FirstBandNetwork(3), "cpu")
+    events = classify_with(request, model(), FirstBandNetwork(3), Ranks())
     while next(events)["event"] != "progress":
         pass
     assert list((tmp_path / "new").iterdir())

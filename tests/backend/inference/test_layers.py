@@ -15,6 +15,7 @@ from deep_learning_toolbox.backend.inference import polygons, sieve
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.layers import Pixels, confidence, to_percent_of_each, uncertainty
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
+from deep_learning_toolbox.backend.runtime.ranks import Ranks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import sieve as sieve_at_once
@@ -41,8 +42,10 @@ def open_layer(path):
 
 def test_uncertainty_is_the_entropy_in_percent_of_a_toss_between_all_classes():
     block = pixels((0.5, 0.5), (0.9, 0.1), (1.0, 0.0))
-    assert uncertainty(block).ravel().tolist() == [100, 47, 0]
-    assert uncertainty(pixels((1 / 3, 1 / 3, 1 / 3))).ravel().tolist() == [100]
+    assert uncertainty(block, 2).ravel().tolist() == [100, 47, 0]
+    assert uncertainty(pixels((1 / 3, 1 / 3, 1 / 3)), 3).ravel().tolist() == [100]
+    assert uncertainty(pixels((0.0, 0.5, 0.5)), 2).ravel().tolist() == [100]  # a background that must not win
+    assert uncertainty(pixels((1.0,)), 1).ravel().tolist() == [0]
     assert confidence(block).ravel().tolist() == [50, 90, 100]
     assert to_percent_of_each(block)[:, 0].tolist() == [[50, 90, 100], [50, 10, 0]]
 
@@ -65,6 +68,27 @@ def test_uncertainty_and_probabilities_are_written_beside_the_classes(tmp_path):
     assert (shares[:2, :10] == 50).all()
     assert (shares.argmax(0) + 1 == found)[10:60].all()
     assert (shares[:, 60:] == 255).all()
+
+
+def test_uncertainty_counts_a_background_only_where_it_may_win(tmp_path):
+    values = scene()
+    values[0] = 1.5  # as near to class 4 as to class 9
+    description = model(values=(4, 9), has_background=True)
+    path = tmp_path / "out" / "uncertainty.tif"
+    found = {}
+    for allowed in (True, False):
+        run(tmp_path, values, description, uncertainty=str(path), predict_background=allowed)
+        with rasterio.open(path) as result:
+            (found[allowed],) = np.unique(result.read(1)).tolist()
+    assert found == {True: round(100 * math.log(2) / math.log(3)), False: 100}
+
+
+def test_rasters_of_percent_are_shown_from_0_to_100_whatever_they_hold(tmp_path):
+    path = tmp_path / "out" / "confidence.tif"
+    run(tmp_path, scene(), confidence=str(path))
+    style = path.with_suffix(".qml").read_text()
+    assert 'type="singlebandpseudocolor"' in style
+    assert 'classificationMin="0" classificationMax="100"' in style
 
 
 def test_each_connected_region_becomes_a_valid_polygon_with_the_fields_of_a_label_layer(tmp_path, monkeypatch):
@@ -123,9 +147,9 @@ def measure_regions(values):
     return sizes
 
 
-@given(seed=st.integers(0, 10_000), smallest=st.integers(2, 12), strip=st.integers(3, 30))
-@settings(max_examples=40, deadline=None)
-def test_sieving_in_strips_removes_every_small_region_and_changes_no_large_one(tmp_path_factory, seed, smallest, strip):
+@given(seed=st.integers(0, 10_000), smallest=st.integers(2, 12), strip=st.integers(3, 30), margin=st.integers(2, 3))
+@settings(max_examples=50, deadline=None)
+def test_sieving_in_strips_removes_every_small_region_and_changes_no_large_one(tmp_path_factory, seed, smallest, strip, margin):
     random = np.random.default_rng(seed)
     values = np.kron(random.integers(1, 4, (12, 9)), np.ones((4, 3), int)).astype(np.uint8)
     noise = random.random(values.shape) < 0.05
@@ -135,11 +159,8 @@ def test_sieving_in_strips_removes_every_small_region_and_changes_no_large_one(t
     profile = {"driver": "GTiff", "height": 48, "width": 27, "count": 1, "dtype": "uint8", "nodata": 255}
     with rasterio.open(path, "w", **profile, transform=from_origin(0, 0, 1, 1)) as target:
         target.write(values, 1)
-    rows, sieve.STRIP_ROWS = sieve.STRIP_ROWS, strip
-    try:
-        assert list(sieve.sieve_raster(path, smallest))[-1] == 1
-    finally:
-        sieve.STRIP_ROWS = rows
+    plan = sieve.SievePlan(smallest, strip, margin * smallest)
+    assert list(sieve.sieve_raster(path, plan))[-1] == 1
     with rasterio.open(path) as source:
         found = source.read(1)
     known = values != 255
@@ -150,6 +171,28 @@ def test_sieving_in_strips_removes_every_small_region_and_changes_no_large_one(t
     at_once = np.where(known, sieve_at_once(values, smallest, mask=known, connectivity=4), 255).astype(np.uint8)
     assert (known & (after < smallest)).sum() <= (known & (measure_regions(at_once) < smallest)).sum()
     assert sieve.count_values(path) == {int(n): int((found == n).sum()) for n in np.unique(found[known])}
+
+
+@given(width=st.integers(1, 300_000), height=st.integers(1, 200_000), smallest=st.integers(0, 10_000), memory_mb=st.integers(64, 4096))
+def test_the_strips_of_a_sieve_fit_into_the_memory_with_margins_that_are_high_enough(width, height, smallest, memory_mb):
+    try:
+        plan = sieve.plan_sieve(width, height, smallest, memory_mb)
+    except ToolboxError as refused:
+        possible = int(str(refused).rpartition("at most ")[2].partition(" pixels")[0].replace(",", ""))
+        assert possible < smallest
+        sieve.plan_sieve(width, height, possible, memory_mb)
+        return
+    rows = min(plan.strip + 2 * plan.margin, height)
+    assert rows * width * sieve.BYTES_PER_PIXEL <= memory_mb * 2**20
+    assert plan.strip > 0
+    assert plan.margin >= 2 * smallest or plan.strip == height
+
+
+def test_a_smallest_region_that_takes_too_much_memory_is_refused_before_the_network_runs(tmp_path):
+    network = FirstBandNetwork(3)
+    with pytest.raises(ToolboxError, match=r"MIN_REGION 10,000 needs 644 MB on a raster of 450 columns.* at most 994 pixels"):
+        run(tmp_path, scene(6000, 450), network=network, min_region=10_000, memory_mb=64)
+    assert not network.sizes
 
 
 def test_only_pixels_in_the_mask_polygons_are_classified_and_their_surroundings_are_still_seen(tmp_path):
@@ -203,7 +246,7 @@ def test_scaled_integers_are_resampled_in_their_physical_values(tmp_path):
     with rasterio.open(source, "r+") as dataset:
         dataset.scales, dataset.offsets = (0.01, 0.01), (-1.0, -1.0)
     request = ClassifySettings(source, "m.dlpk", str(tmp_path / "classes.tif"), cell_size=20.0)
-    drive(classify_with(request, "test", model(), FirstBandNetwork(3), "cpu"))
+    drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
     with rasterio.open(tmp_path / "classes.tif") as result:
         found = result.read(1)
     assert np.array_equal(found, values[0, ::2, ::2] / 100)
@@ -235,7 +278,7 @@ def test_another_sensor_than_the_models_is_warned_of(tmp_path):
     for sensor, told in (("Sentinel-2A", True), ("landsat 8", False)):
         with rasterio.open(source, "r+") as dataset:
             dataset.update_tags(SENSOR=sensor)
-        events = drive(classify_with(request, "test", described, network, "cpu"))
+        events = drive(classify_with(request, described, network, Ranks()))
         assert ("The raster is of Sentinel-2A, the model was trained on Landsat 8" in " ".join(messages(events))) == told
 
 

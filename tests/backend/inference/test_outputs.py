@@ -11,6 +11,7 @@ from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
+from deep_learning_toolbox.backend.runtime.ranks import Ranks
 
 from ..rasters import drive, write_raster
 from .known import FirstBandNetwork, model, run, scene
@@ -65,7 +66,7 @@ def test_previous_raster_survives_a_cancelled_run(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "classes.tif").write_text("old")
     request = ClassifySettings(source, "m.dlpk", str(tmp_path / "out" / "classes.tif"), tile_size=32)
-    events = classify_with(request, "test", model(), FirstBandNetwork(3), "cpu")
+    events = classify_with(request, model(), FirstBandNetwork(3), Ranks())
     while "Writing" not in next(events).get("message", ""):  # until the last step, the copy
         pass
     events.close()
@@ -97,7 +98,7 @@ def test_output_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     request = ClassifySettings(source, "m.dlpk", str(tmp_path / "file" / "classes.tif"), tile_size=32)
     with pytest.raises(ToolboxError, match="cannot be written"):
-        drive(classify_with(request, "test", model(), FirstBandNetwork(3), "cpu"))
+        drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_output_below_a_file_is_refused(tmp_path):
 def test_areas_are_told_in_the_unit_that_fits(tmp_path, cell, crs, told):
     raster = {"transform": Affine(cell, 0, 0, 0, -cell, 0), "crs": crs}
     _, events = run(tmp_path, np.zeros((2, 8, 8), np.float32), model(gsd_m=None), raster=raster)
-    assert events["info"][1]["message"] == f"  1  class 1: {told}"
+    assert f"  1  class 1: {told}" in [event["message"] for event in events["info"]]
 
 
 def test_names_and_colours_are_read_back_from_the_sidecars(tmp_path):

@@ -9,7 +9,8 @@ import rasterio
 import torch
 from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
-from deep_learning_toolbox.backend.inference.prepare import choose_tile
+from deep_learning_toolbox.backend.inference.plan import make_plan
+from deep_learning_toolbox.backend.inference.prepare import choose_tile, smaller_tile
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 
 from ..rasters import pixel_box
@@ -39,9 +40,7 @@ def test_what_lies_around_an_extent_counts_for_its_pixels(tmp_path, corner):
     description, network = model(values=(1, 2)), SurroundingsNetwork()
     whole, _ = run(tmp_path, values, description, network, tile_size=96)
     left, top = corner
-    part, events = run(
-        tmp_path, values, description, network, tile_size=64, extent=pixel_box(left, top, left + 21, top + 20).bounds
-    )
+    part, events = run(tmp_path, values, description, network, tile_size=64, extent=pixel_box(left, top, left + 21, top + 20).bounds)
     assert np.array_equal(part, whole[top : top + 20, left : left + 21])
     assert "21 × 20 pixels in 1 tiles" in events["info"][0]["message"]
 
@@ -109,19 +108,29 @@ def test_tiles_that_do_not_fit_the_model_are_refused(tmp_path, settings, message
 
 
 @pytest.mark.parametrize(
-    ("backbone", "chip", "longest", "expected"),
+    ("backbone", "chip", "side", "expected"),
     [
         ("resnet18", 64, 100, (256, 32)),  # convolutional: at least 256
         ("resnet18", 64, 300, (320, 40)),  # as large as the raster
-        ("resnet18", 64, 9000, (512, 64)),
-        ("resnet18", 600, 9000, (608, 76)),  # never below the chip, a multiple of 32
+        ("resnet18", 64, 10_980, (672, 64)),  # of all sizes the one with the fewest pixels, see below
+        ("resnet18", 800, 9000, (800, 64)),  # never below the chip, a multiple of 32
         ("efficientnet_b0", 128, 9000, (128, 16)),  # global pooling: as in training
         ("efficientnet_b0", 400, 9000, (416, 52)),
     ],
 )
-def test_automatic_tile_and_overlap(backbone, chip, longest, expected):
+def test_automatic_tile_and_overlap(backbone, chip, side, expected):
     description = replace(model(chip=chip), backbone=backbone)
-    assert choose_tile(ClassifySettings("a.tif", "m.dlpk", "b.tif"), description, longest) == expected
+    assert choose_tile(ClassifySettings("a.tif", "m.dlpk", "b.tif"), description, (side, side)) == expected
+
+
+@pytest.mark.parametrize("shape", [(4000, 4000), (10_980, 10_980), (7_700, 7_600), (20_000, 3000), (40_000, 40_000)])
+def test_default_computes_at_most_a_third_more_than_there_is(shape):
+    tile, overlap = choose_tile(ClassifySettings("a.tif", "m.dlpk", "b.tif"), model(chip=256), shape)
+    assert make_plan(shape[1], shape[0], tile, overlap, 10**9).overlap_factor < 1.35
+
+
+def test_half_a_tile_is_a_multiple_of_32_and_never_below_the_chip():
+    assert [smaller_tile(tile, model(chip=96)) for tile in (512, 160, 96)] == [256, 96, 0]
 
 
 def test_settings_that_contradict_are_told_at_once():

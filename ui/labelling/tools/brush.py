@@ -11,6 +11,7 @@ from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QWheelEvent
 
 from .base import LabelTool
+from .brush_cursor import brush_cursor
 
 SMALLEST, LARGEST, USUAL = 1, 200, 10  # pixels, radius
 STEP = 1.25  # factor
@@ -28,6 +29,7 @@ class BrushTool(LabelTool):
         self._path: list[QgsPointXY] = []
         self._cuts = False
         self._cursor = QPoint()
+        self._show_size()
 
     @property
     def radius(self) -> float:
@@ -37,6 +39,7 @@ class BrushTool(LabelTool):
     def set_radius(self, pixels: float) -> None:
         """Makes the brush this large, within limits."""
         self._radius = min(max(pixels, SMALLEST), LARGEST)
+        self._show_size()
         if self._path:
             self.show(self._cursor)
 
@@ -83,6 +86,9 @@ class BrushTool(LabelTool):
             event.accept()
         else:
             event.ignore()
+
+    def _show_size(self) -> None:
+        self.setCursor(brush_cursor(self._radius, self.canvas().devicePixelRatioF()))
 
     def _extend(self, event: QgsMapMouseEvent) -> None:
         self._cursor = event.pos()

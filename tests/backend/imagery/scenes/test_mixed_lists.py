@@ -3,8 +3,10 @@
 
 import numpy as np
 import pytest
+import rasterio
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.imagery.raster import describe
+from deep_learning_toolbox.backend.imagery.sensors import match_letters
 
 from ...rasters import write_raster
 from .products import LANDSAT_CRS, LANDSAT_TRANSFORM, SENTINEL_CORNER, SENTINEL_CRS, landsat, plain, sentinel2, write_jp2
@@ -36,6 +38,23 @@ def test_name_that_a_band_of_the_product_has_gets_the_files_name(tmp_path):
     last = write_raster(tmp_path / "last.tif", plain(0.5, np.float32), transform=LANDSAT_TRANSFORM, crs=LANDSAT_CRS, names=["red"])
     prepare([last, file(product, "SR_B4.TIF")], tmp_path / "o.tif")
     assert describe(str(tmp_path / "o.tif")).band_names == ("last_red", "red")
+
+
+def test_scenes_of_two_years_keep_names_and_wavelengths_and_the_first_gives_the_letters(tmp_path):
+    made = {}
+    for name, waves in (("this", (0.6546, 0.865)), ("last", (0.665, 0.8328))):
+        made[name] = write_raster(tmp_path / f"{name}.tif", np.ones((2, 4, 4), np.float32), names=["red", "nir"])
+        with rasterio.open(made[name], "r+") as raster:
+            for number, wave in enumerate(waves, start=1):
+                raster.update_tags(number, wavelength=str(wave))
+    plainly = write_raster(tmp_path / "extra.tif", np.ones((1, 4, 4), np.float32))
+    with rasterio.open(plainly, "r+") as raster:
+        raster.update_tags(1, wavelength="0.56")
+    prepare([made["last"], made["this"], plainly], tmp_path / "o.tif")
+    info = describe(str(tmp_path / "o.tif"))
+    assert info.band_names == ("red", "nir", "this_red", "this_nir", "extra")
+    assert info.wavelengths == pytest.approx((0.665, 0.8328, 0.6546, 0.865, 0.56))
+    assert match_letters(info.band_names, info.wavelengths).bands == {"R": 1, "N": 2, "G": 5}
 
 
 def test_quality_file_among_landsat_bands_is_left_out_and_named(tmp_path):
