@@ -13,6 +13,7 @@ SPLITS = ("spatial", "random", "folder")
 UNLABELED = ("auto", "ignore", "background")
 LOSSES = ("ce_dice", "ce", "focal", "dice")
 AUGMENTATIONS = ("default", "none", "strong")
+DAMAGED = ("refuse", "skip")
 REFITS = ("auto", "always", "never")
 MONITORS = ("miou", "valid_loss", "accuracy", "f1")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -141,6 +142,11 @@ def add_learning(tool: ToolboxAlgorithm) -> None:
             "ignore leaves them out; background makes them a class of its own (value 0); auto = background when there is exactly "
             "one class, else ignore."
         ),
+    )
+    tool.add(
+        tool.choice("DAMAGED_CHIPS", tr("Chips that cannot be read"), DAMAGED, "refuse"),
+        tr("refuse ends the training and names the chip; skip names such chips in the log and trains without them."),
+        advanced=True,
     )
     tool.add(
         QgsProcessingParameterBoolean("CLASS_BALANCING", tr("Balance the classes"), True),

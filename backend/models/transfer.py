@@ -57,7 +57,12 @@ def transfer_weights(
             "tensors are missing or have another shape; use the original file."
         )
     network.load_state_dict(fitting, strict=False)
-    head = "the classes are the same, so the last layer is kept" if keeps_head else "the classes differ, so the last layer starts anew"
+    theirs = ", ".join(f"{entry.value} {entry.name}" for entry in model.classes.classes)
+    head = (
+        "the classes are the same, so the last layer is kept"
+        if keeps_head
+        else f"the classes differ (the model's are {theirs}), so the last layer starts anew"
+    )
     return f"The network goes on from {model.name} ({len(fitting)} of {len(own)} tensors): {how}; {head}."
 
 
@@ -73,7 +78,9 @@ def match_bands(bands: Sequence[BandStatistics], model: ModelDescription) -> tup
         sources = [known.index(name) if name in known else None for name in names]
         if any(source is not None for source in sources):
             new = [band.name for band, source in zip(bands, sources, strict=True) if source is None]
-            return sources, "bands are matched by name" + (f", {', '.join(new)} start from the mean of the others" if new else "")
+            unused = [band.name for place, band in enumerate(model.bands) if place not in sources]
+            text = "bands are matched by name" + (f", {', '.join(new)} start from the mean of the others" if new else "")
+            return sources, text + (f", the model's {', '.join(unused)} have no match" if unused else "")
     if len(names) == len(known):
         return list(range(len(names))), "bands are matched by their order, since no names agree"
     raise ToolboxError(

@@ -11,6 +11,7 @@ from .settings import TrainSettings
 from .split import Split
 
 MOST_SHOWN_VALUES = 10
+MOST_SHOWN_CHIPS = 5
 UNITS = {
     "label": "polygon, or a square of a label raster",
     "square": "square of two chips' side",
@@ -27,6 +28,13 @@ def describe_folders(store: ChipStore) -> Iterator[Event]:
             yield info(f"{folder.struck_out} of {total} chips of {folder.path} are struck out in {folder.footprints}; not used.")
         for note in folder.notes:
             yield warning(note)
+
+
+def warn_of_damage(store: ChipStore) -> Iterator[Event]:
+    """Names the chips that were skipped."""
+    if store.damaged:
+        more = f" And {len(store.damaged) - MOST_SHOWN_CHIPS} more." if len(store.damaged) > MOST_SHOWN_CHIPS else ""
+        yield warning(f"Skipped {len(store.damaged)} damaged chip(s): {' '.join(store.damaged[:MOST_SHOWN_CHIPS])}{more}")
 
 
 def warn_of_unlisted_values(store: ChipStore) -> Iterator[Event]:

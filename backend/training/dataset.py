@@ -79,6 +79,7 @@ class ChipStore:
         class_values: Class value of each class index.
         census: After `scan`: block → class index → labelled pixels, pixels of overlapping chips counted in each.
         pixels: After `apply_split`: (chips, classes) training pixels.
+        damaged: After `scan`: a sentence on each chip that was skipped because it cannot be read.
         unlisted: After `scan`: folder → class value that its labels hold but no class list names → pixels.
 
     Raises:
@@ -105,6 +106,8 @@ class ChipStore:
         self.block_kind = self._choose_blocks(settings.split)
         self.census: dict[int, dict[int, int]] = {}
         self.unlisted: dict[Path, dict[int, int]] = {}
+        self.damaged: list[str] = []
+        self._skips_damaged = settings.damaged_chips == "skip"
         self.pixels = np.zeros((0, len(self.class_values)), np.int64)
         self._lookup = np.full(65_536, IGNORE, np.int32)
         self._lookup[list(self.class_values)] = np.arange(len(self.class_values))
@@ -148,10 +151,19 @@ class ChipStore:
         """Reads every chip once; yields the share done.
 
         Raises:
-            ToolboxError: Chips of several sizes, or a chip that cannot be read.
+            ToolboxError: Chips of several sizes, or a chip that cannot be read, if it is not to be skipped.
         """
-        for number in range(len(self)):
-            arrays = self._load(number)
+        total, number = len(self), 0
+        for done in range(1, total + 1):
+            try:
+                arrays = self._load(number)
+            except ToolboxError as failure:
+                if not self._skips_damaged:
+                    raise ToolboxError(f"{failure} DAMAGED_CHIPS=skip would train without such chips.") from failure
+                self.damaged.append(str(failure))
+                del self.locations[number]
+                yield done / total
+                continue
             self._count_unlisted(arrays.label, self.folders[self.locations[number].folder].path)
             chip = self._to_tensors(number, arrays)
             if self._size is None:
@@ -166,7 +178,10 @@ class ChipStore:
                 self._kept.append(chip)
                 if sum(tensor.nbytes for tensor in chip) * (number + 1) > MEMORY_BYTES:
                     self._kept = None
-            yield (number + 1) / len(self)
+            number += 1
+            yield done / total
+        if not self.locations:
+            raise ToolboxError(f"None of the {total} chips can be read, for example: {self.damaged[0]}")
 
     def _count(self, chip: TensorChip) -> None:
         """Adds a chip's labels to the census."""
@@ -219,7 +234,14 @@ class ChipStore:
 
     def _load(self, number: int) -> ChipArrays:
         location = self.locations[number]
-        return self.folders[location.folder].load(location.record)
+        folder = self.folders[location.folder]
+        arrays = folder.load(location.record)
+        if len(arrays.image) != len(folder.bands):
+            raise ToolboxError(
+                f"{folder.path / location.record.image} has {len(arrays.image)} bands, the folder's list {len(folder.bands)}; "
+                "export again."
+            )
+        return arrays
 
     def _to_tensors(self, number: int, arrays: ChipArrays) -> TensorChip:
         """A chip as the network wants it; label values that no class has are ignored, also where unlabelled is background."""

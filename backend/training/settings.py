@@ -18,6 +18,7 @@ CHOICES = {
     "augmentation": ("default", "none", "strong"),
     "refit": ("auto", "always", "never"),
     "monitor": ("miou", "valid_loss", "accuracy", "f1"),
+    "damaged_chips": ("refuse", "skip"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
 }
 RANGES = {  # setting: lowest, highest allowed value
@@ -57,6 +58,7 @@ class TrainSettings:
         validation_folder: Folder of chips for `split="folder"`; the network never trains on it.
         unlabelled: What label 0 on valid pixels means: `ignore`, `background` (class 0), `auto` = background with exactly
             one class.
+        damaged_chips: What a chip that cannot be read does: `refuse` = ends the run, `skip` = is named and left out.
         class_balancing: Half of the crops are centred on a class drawn uniformly, and rare classes weigh more in the loss.
         loss: `ce_dice` = cross-entropy plus soft Dice, or one of `ce`, `focal`, `dice` alone; see `losses`.
         ignore_classes: Class values whose pixels are left out like unlabelled ones; the model does not know these classes.
@@ -93,6 +95,7 @@ class TrainSettings:
     split: str = "spatial"
     validation_folder: str | None = None
     unlabelled: str = "auto"
+    damaged_chips: str = "refuse"
     class_balancing: bool = True
     loss: str = "ce_dice"
     ignore_classes: list[int] = field(default_factory=list)

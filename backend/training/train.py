@@ -25,7 +25,7 @@ from ..runtime.companions import companions, own_device
 from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result
 from ..runtime.ranks import Ranks, join_ranks
-from .announce import UNITS, describe_folders, describe_split, warn_of_unlisted_values
+from .announce import UNITS, describe_folders, describe_split, list_names, warn_of_damage, warn_of_unlisted_values
 from .dataset import ChipStore
 from .first_weights import Start, start_network
 from .loop import Plan
@@ -107,6 +107,7 @@ def _read_chips(settings: TrainSettings) -> Iterator[Event]:
     yield from describe_folders(store)
     for share in store.scan():
         yield progress(READ_SHARE * share, "Reading chips")
+    yield from warn_of_damage(store)
     yield from warn_of_unlisted_values(store)
     if settings.chip_size > min(store.chip_size):
         raise ToolboxError(
@@ -121,6 +122,11 @@ def _read_chips(settings: TrainSettings) -> Iterator[Event]:
             "UNLABELED=auto or background, or label a second class."
         )
     split = _split(settings, store)
+    if len(present := {index for of_block in store.census.values() for index in of_block}) < 2:
+        raise ToolboxError(
+            f"All labelled pixels are of the class {list_names(store)[present.pop()]}, so there is nothing to tell apart; add chips "
+            "with labels of a second class."
+        )
     store.apply_split(split)
     yield from describe_split(store, settings, split)
     return store, split

@@ -37,7 +37,12 @@ def test_other_classes_start_the_last_layer_anew(description, state_dict):
     assert not torch.equal(network.state_dict()[head], state_dict[head])
     body = "network.encoder.model.bn1.weight"
     assert torch.equal(network.state_dict()[body], state_dict[body])
-    assert "the last layer starts anew" in text
+    assert "the classes differ (the model's are 2 Wald & Wiese, 7 Wässer), so the last layer starts anew" in text
+
+
+def test_bands_of_the_model_that_are_not_at_hand_are_listed(description, state_dict, bands):
+    assert "matched by name, the model's nir have no match;" in start(description, state_dict, bands("red"), (2, 7))[1]
+    assert "have no match" not in start(description, state_dict, description.bands, (2, 7))[1]
 
 
 def test_bands_without_common_names_are_matched_by_order_or_refused(description, bands):
