@@ -13,11 +13,12 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
+from ..backend.errors import ToolboxError
 from ..backend.runtime.places import encoders_folder
 from .base import BackendAlgorithm, Parameters
 from .job import Job
 from .train_parameters import add_learning, add_network, add_running, add_schedule, add_validation
-from .values import check_class_values, is_given, read_class_values
+from .values import check_class_values, read_class_values
 
 
 class TrainModel(BackendAlgorithm):
@@ -95,20 +96,27 @@ class TrainModel(BackendAlgorithm):
         self.addOutput(QgsProcessingOutputNumber(self.EPOCHS, self.tr("Epochs trained")))
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
-        # Here and not at the top: loading the plugin imports no stage of the backend.
-        from ..backend.models.catalogue import check_choice
+        # Here and not at the top: loading the plugin imports no stage of the backend. This module of it imports nothing heavy.
+        from ..backend.training.settings import TrainSettings
 
         fine, text = super().checkParameterValues(parameters, context)
         if not fine:
             return False, text
-        faults = [check_class_values(self.parameterAsString(parameters, self.IGNORE_CLASSES, context), self.IGNORE_CLASSES)]
-        if not is_given(parameters.get(self.PRETRAINED_MODEL)):
-            model_type = self.parameterAsEnumString(parameters, self.MODEL_TYPE, context)
-            faults += check_choice(model_type, self.parameterAsString(parameters, self.BACKBONE, context).strip())
-        text = " ".join(fault for fault in faults if fault)
-        return not text, text
+        text = check_class_values(self.parameterAsString(parameters, self.IGNORE_CLASSES, context), self.IGNORE_CLASSES)
+        if text:
+            return False, text
+        settings = self._read_settings(parameters, context)
+        try:
+            TrainSettings(**{**settings, "output": settings["output"] or "temporary"})
+        except ToolboxError as failure:
+            return False, str(failure)
+        return True, ""
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
+        return self._read_settings(parameters, context)
+
+    def _read_settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+        """The settings of the stage."""
         settings: dict[str, Any] = {
             "folder": self.input_path(parameters, self.INPUT, context),
             "output": self.output_path(parameters, self.OUTPUT, context),
