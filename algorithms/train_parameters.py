@@ -86,12 +86,12 @@ def add_schedule(tool: ToolboxAlgorithm) -> None:
     )
     tool.add(
         tool.real("LEARNING_RATE", tr("Learning rate"), 0.0, 0.0, 1.0),
-        tr("Highest rate of the schedule; 0 = a default that suits the backbone."),
+        tr("Highest rate of the schedule; 0 = found by a trial, in short trainings the backbone's usual one."),
         advanced=True,
     )
     tool.add(
         tool.integer("CHIP_SIZE", tr("Chip size"), 0, 0, 8192),
-        tr("Size in pixels of the crops taken from the chips, at least 32; 0 = whole chips."),
+        tr("Size in pixels of the crops taken from the chips, at least 16; 0 = whole chips."),
         advanced=True,
     )
 

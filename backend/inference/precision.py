@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import ToolboxError
+from ..models.precision import card_precision
 
-HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-BFLOAT_CAPABILITY = 8  # of CUDA: older cards only emulate bfloat16
 # As PyTorch names them; bfloat16 has no instructions there, and trying it takes many times a forward pass.
 WITHOUT_BFLOAT = ("NO AVX", "DEFAULT", "AVX2")
 TRIES = 2
@@ -37,7 +36,7 @@ def choose_precision(wanted: str, device: str, fits_probe: bool) -> str:
     if wanted != "auto":
         return wanted
     if kind == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(torch.device(device))[0] >= BFLOAT_CAPABILITY else "fp16"
+        return card_precision(device)
     may_gain = kind == "cpu" and fits_probe and torch.backends.cpu.get_cpu_capability() not in WITHOUT_BFLOAT
     return "probe" if may_gain else "fp32"
 

@@ -10,9 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import ToolboxError
-
-BFLOAT_CAPABILITY = 8  # of CUDA: older cards only emulate bfloat16
-HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+from ..models.precision import HALF_TYPES, card_precision
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
@@ -30,9 +28,7 @@ def choose_precision(wanted: str, device: torch.device) -> str:
         raise ToolboxError(f"PRECISION=fp16 needs a CUDA card, and the training runs on {device.type}; choose auto, fp32 or bf16.")
     if wanted != "auto":
         return wanted
-    if device.type != "cuda":
-        return "fp32"
-    return "bf16" if torch.cuda.get_device_capability(device)[0] >= BFLOAT_CAPABILITY else "fp16"
+    return card_precision(device) if device.type == "cuda" else "fp32"
 
 
 class Arithmetic:

@@ -15,7 +15,7 @@ import safetensors.torch
 from torch import Tensor
 
 from ..models.registry import SizedNetwork
-from ..runtime.protocol import STOP_FILE, Event, progress
+from ..runtime.protocol import STOP_FILE, Event, progress, warning
 from .dataset import ChipStore
 from .loop import Plan, Trainer, copy_weights
 from .outcome import Outcome
@@ -71,14 +71,13 @@ class Runner:
             yield event
             if event["event"] != "metric" or checkpoints is None:
                 continue
-            if trainer.outcome.best_epoch == event["epoch"]:
-                _save(trainer.outcome.state_dict, checkpoints / "best.safetensors")
+            is_best = trainer.outcome.best_epoch == event["epoch"]
+            yield from _keep(trainer, checkpoints, is_best)
+            if is_best:
                 yield from preview.show(trainer.average.network, event["epoch"])
-            _save(trainer.network.state_dict(), checkpoints / "last.safetensors")
             yield measure_memory(trainer.device, device_name)
         if checkpoints and not (checkpoints / "last.safetensors").is_file():  # went on after its last epoch
-            _save(trainer.outcome.state_dict, checkpoints / "best.safetensors")
-            _save(trainer.network.state_dict(), checkpoints / "last.safetensors")
+            yield from _keep(trainer, checkpoints, is_best=True)
         self.state_dict = trainer.outcome.state_dict
         yield progress(self.middle, "Measuring the accuracy")
 
@@ -121,9 +120,25 @@ def _is_stopped() -> bool:
     return Path(STOP_FILE).exists()
 
 
+def _keep(trainer: Trainer, checkpoints: Path, is_best: bool) -> Iterator[Event]:
+    """Writes the last weights, and the best ones; a full disk is told, and leaves those of an earlier epoch."""
+    try:
+        if is_best:
+            _save(trainer.outcome.state_dict, checkpoints / "best.safetensors")
+        _save(trainer.network.state_dict(), checkpoints / "last.safetensors")
+    except OSError as failure:
+        yield warning(
+            f"The weights of epoch {trainer.epoch} cannot be saved ({failure.strerror}); the training goes on, those of an earlier "
+            "epoch stay. Free some space on the disk of OUTPUT, or the model cannot be written in the end."
+        )
+
+
 def _save(state_dict: dict[str, Tensor], path: Path) -> None:
     """Writes tensors under a temporary name first."""
     temporary = path.with_suffix(".partial")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
-    temporary.write_bytes(safetensors.torch.save(tensors))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(safetensors.torch.save(tensors))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

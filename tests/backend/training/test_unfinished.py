@@ -130,6 +130,29 @@ def test_a_full_disk_while_saving_the_state_is_told_and_the_last_good_one_surviv
     assert events[-1]["outputs"]["EPOCHS"] == 3
 
 
+def test_a_full_disk_while_saving_the_weights_is_told_and_those_before_stay(settings, monkeypatch):
+    original, calls = Path.write_bytes, []
+
+    def fill_up(self, data):
+        if self.suffix == ".partial" and self.stem == "last":
+            calls.append(self)
+            if len(calls) == 2:
+                original(self, data[:100])
+                raise OSError(28, "No space left on device")
+        return original(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
+    request, sizes = settings(max_epochs=2, refit="never"), []
+    events = []
+    for event in train(request, "job"):
+        events.append(event)
+        if event["event"] == "warning" and "cannot be saved" in event["message"]:
+            sizes = [path.name for path in Path(request.output).glob(".partial-job/checkpoints/*")]
+    assert sorted(sizes) == ["best.safetensors", "last.safetensors"]
+    assert "The weights of epoch 2 cannot be saved (No space left on device)" in texts(events, "warning")
+    assert events[-1]["outputs"]["EPOCHS"] == 2
+
+
 def test_a_process_that_is_killed_loses_at_most_the_epoch_it_was_in(settings, tmp_path):
     """The real thing: SIGKILL in the middle of a run, then the same request with RESUME."""
     request = settings(max_epochs=400, early_stopping=False, refit="never", output=str(tmp_path / "killed"))
