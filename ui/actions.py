@@ -11,7 +11,7 @@ from qgis.core import Qgis, QgsMapLayer, QgsProject
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAction, QPushButton, QToolBar, QWidget
+from qgis.PyQt.QtWidgets import QAction, QDockWidget, QPushButton, QToolBar, QWidget
 
 from ..algorithms.base import icon_path
 from ..algorithms.notices import NOTICES
@@ -95,7 +95,7 @@ class ToolboxActions:
 
             self._review = ReviewDock(self._iface.mainWindow())
             review = Review(self._review, self._iface.mapCanvas(), self._iface.messageBar(), QgsProject.instance())
-            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._review)
+            self._place(self._review)
             review.suggest()
         self._review.show()
         self._review.raise_()
@@ -108,8 +108,8 @@ class ToolboxActions:
             from .training_dock import WIDTH, TrainingDock
 
             self._monitor = TrainingMonitor(TrainingDock(self._iface.mainWindow()))
-            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._monitor.dock)
-            self._iface.mainWindow().resizeDocks([self._monitor.dock], [WIDTH], Qt.Orientation.Horizontal)
+            if not self._place(self._monitor.dock):
+                self._iface.mainWindow().resizeDocks([self._monitor.dock], [WIDTH], Qt.Orientation.Horizontal)
         self._monitor.open(folder)
         self._monitor.dock.show()
         self._monitor.dock.raise_()
@@ -127,12 +127,20 @@ class ToolboxActions:
             self._labelling = Labelling(
                 self._labels, canvas, bar, project, self, make_tools(canvas), MoveRotateTool(canvas)
             )
-            # It is made after QGIS has restored the places of its docks; once it has been added, its old place is forgotten.
-            if not self._iface.mainWindow().restoreDockWidget(self._labels):
-                self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._labels)
+            self._place(self._labels)
             self._labelling.suggest()
         self._labels.show()
         self._labels.raise_()
+
+    def _place(self, dock: QDockWidget) -> bool:
+        """Puts a new dock where it was when QGIS was closed, else on the right; returns whether it has a place of its own.
+
+        Docks are made after QGIS has restored the places of its own; once one has been added, its old place is forgotten.
+        """
+        if self._iface.mainWindow().restoreDockWidget(dock):
+            return True
+        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        return False
 
     def open_tool(self, name: str, parameters: dict[str, Any]) -> None:
         """Opens the dialog of one of the toolbox's tools, filled in."""

@@ -175,18 +175,19 @@ def test_labelling_opens_one_dock_that_unloading_takes_away(interface):
 
 
 @pytest.mark.parametrize("area", [Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea])
-def test_label_dock_comes_back_after_a_restart_where_it_was(plugin, area):
+@pytest.mark.parametrize("opener", ["open_labels", "open_monitor", "open_review"])
+def test_dock_comes_back_after_a_restart_where_it_was(plugin, area, opener):
     """As QGIS does it: the window's state is restored before the dock is made, which happens when it is first asked for."""
     plugin.unload()
     window = open_window()
-    dock = open_labels(window)
+    dock = open_dock(window, opener)
     window.addDockWidget(area, dock)
     state = window.saveState()
     window.plugin.unload()
     try:
         again = open_window()
         assert again.restoreState(state)
-        dock = open_labels(again)
+        dock = open_dock(again, opener)
         assert again.dockWidgetArea(dock) == area
         assert not dock.isHidden()
         again.plugin.unload()
@@ -206,9 +207,10 @@ def open_window():
     return window
 
 
-def open_labels(window):
-    window.plugin.actions.open_labels()
-    return window.findChild(QDockWidget, "DeepLearningToolboxLabels")
+def open_dock(window, opener):
+    getattr(window.plugin.actions, opener)()
+    (dock,) = [dock for dock in window.findChildren(QDockWidget) if dock.objectName().startswith("DeepLearningToolbox")]
+    return dock
 
 
 def test_unloading_leaves_neither_menu_nor_toolbar_nor_provider(interface):
