@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.coords import BoundingBox
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
+from ...errors import ToolboxError
 from ..image_writer import ImageGrid
 from .grid import GridReader
 from .quality import QualityBand
@@ -60,15 +64,40 @@ def open_masker(stack: ExitStack, scene: Scene, bands: Sequence[SceneBand], grid
         classes: Names of the classes; empty = mask nothing.
 
     Raises:
-        ToolboxError: A quality band cannot be read.
+        ToolboxError: A quality band cannot be read, or does not lie on the bands.
     """
     masker = Masker([], [band.code for band in bands])
+    reference = next((band for band in bands if band.code), None)  # of the product; others may be of anywhere
     pending = list(dict.fromkeys(classes))
     for quality in sorted(scene.quality, key=lambda quality: misfit(quality.cell_size, grid.transform.a)):
         told = [name for name in pending if name in quality.classes]
         if told:
             dataset = open_source(quality.source, quality.driver)
+            stack.callback(dataset.close)
+            if reference is not None:
+                _refuse_elsewhere(dataset, reference)
             reader = stack.enter_context(GridReader(dataset, quality.numbers, grid, Resampling.nearest))
             masker.readers.append((quality, reader, told))
             pending = [name for name in pending if name not in told]
     return masker
+
+
+def _refuse_elsewhere(quality: rasterio.DatasetReader, reference: SceneBand) -> None:
+    """Raises ToolboxError when a quality band leaves a part of the bands open, which would pass for a clear sky."""
+    name = PurePath(quality.name).name
+    with open_source(reference.source, reference.driver) as dataset:
+        if quality.crs != dataset.crs:
+            raise ToolboxError(
+                f"{name} lies in another coordinate system than the bands, so it is not of this scene; download the product again."
+            )
+        cell = max(abs(size) for size in (*dataset.res, *quality.res))  # rounding up, the last cell may reach beyond
+        if max(_uncovered(quality.bounds, dataset.bounds)) > cell:
+            raise ToolboxError(
+                f"{name} covers a part of the bands only, and clouds beside it would stay; get it for the whole scene, or switch "
+                "MASK_CLOUDS off."
+            )
+
+
+def _uncovered(inner: BoundingBox, outer: BoundingBox) -> tuple[float, float, float, float]:
+    """How far the outer bounds reach beyond the inner ones to the left, bottom, right and top, in map units."""
+    return inner.left - outer.left, inner.bottom - outer.bottom, outer.right - inner.right, outer.top - inner.top
