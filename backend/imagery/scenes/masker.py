@@ -66,7 +66,7 @@ class Masker:
 
     Attributes:
         readers: The quality bands that are asked; empty when nothing is masked.
-        codes: Codes of the bands that are written; only their saturation counts.
+        codes: Codes of the product's bands that are written; only their saturation counts.
         counts: Pixels by class.
     """
 
@@ -104,16 +104,16 @@ def open_masker(
     Raises:
         ToolboxError: A quality band cannot be read, or does not lie on the bands.
     """
-    masker = Masker([], [band.code for band in bands])
-    reference = next((band for band in bands if band.code), None)  # of the product; others may be of anywhere
+    own = [band for band in bands if band.code]  # of the product; others may be of anywhere
+    masker = Masker([], [band.code for band in own])
     pending = list(dict.fromkeys(classes))
     for quality in sorted(scene.quality, key=lambda quality: misfit(quality.cell_size, grid.transform.a)):
         told = [name for name in pending if name in quality.classes]
         if told:
             dataset = open_source(quality.source, quality.driver)
             stack.callback(dataset.close)
-            if reference is not None:
-                _refuse_elsewhere(dataset, reference)
+            if own:
+                _refuse_elsewhere(dataset, own[0])
             splits = 1 if resampling == Resampling.nearest else _count_splits(dataset, grid)
             finer = ImageGrid(grid.width * splits, grid.height * splits, grid.transform * Affine.scale(1 / splits), grid.crs_wkt)
             reader = stack.enter_context(GridReader(dataset, quality.numbers, finer, Resampling.nearest))
