@@ -97,7 +97,7 @@ def list_files(path: Path) -> ProductFiles:
         ToolboxError: There is no such place, it is no archive, or the archive is damaged, truncated or hostile.
     """
     if path.is_dir():
-        return ProductFiles(path, tuple(sorted(_walk(path))))
+        return ProductFiles(path, _leave_out_twins(_walk(path)))
     if not path.is_file():
         raise ToolboxError(f"There is no file or folder {path}; choose the product again.")
     name = path.name.lower()
@@ -111,7 +111,12 @@ def list_files(path: Path) -> ProductFiles:
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, UnicodeDecodeError, NotImplementedError) as failure:
         raise ToolboxError(f"{path.name} is damaged or only partly downloaded ({failure}); download it again.") from failure
     _refuse_hostile(path, entries)
-    return ProductFiles(path, tuple(sorted(entries)))
+    return ProductFiles(path, _leave_out_twins(entries))
+
+
+def _leave_out_twins(names: Iterable[str]) -> tuple[str, ...]:
+    """Sorted, without the ._NAME that macOS puts beside each NAME, in archives and on disks of other systems, for its attributes."""
+    return tuple(sorted(name for name in names if not PurePosixPath(name).name.startswith("._")))
 
 
 def _walk(folder: Path) -> Iterable[str]:

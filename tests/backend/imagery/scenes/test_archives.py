@@ -126,7 +126,7 @@ def test_member_names_of_genuine_products_are_taken(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in names:
             archive.writestr(name, "x")
-    assert list_files(tmp_path / "a.zip").names == tuple(sorted(names))
+    assert list_files(tmp_path / "a.zip").names == tuple(sorted(name for name in names if "__MACOSX" not in name))
 
 
 def test_tar_with_leading_dots_and_compressed_tar_are_read(tmp_path, output):
