@@ -270,7 +270,7 @@ def parse_band_map(text: str, names: Sequence[str]) -> dict[str, int]:
     """One-based band numbers by letter, from a text such as ``N=5 R=4`` or ``nir=B8A``; empty for an empty text.
 
     Raises:
-        ToolboxError: An entry has another form, an unknown letter, or a band that the image lacks.
+        ToolboxError: An entry has another form, an unknown letter, a letter given before, or a band that the image lacks.
     """
     table = load_sensors()
     letters = {band.name: band.letters[0] for sensor in table.sensors.values() for band in sensor.bands if band.letters}
@@ -290,5 +290,7 @@ def parse_band_map(text: str, names: Sequence[str]) -> dict[str, int]:
         number = int(right) if right.isdecimal() else keys.index(right.casefold()) + 1 if right.casefold() in keys else 0
         if not 1 <= number <= len(names):
             raise ToolboxError(f"BAND_MAP holds “{entry}”, but the image has the bands 1 to {len(names)}; give one of these.")
+        if letter in found:
+            raise ToolboxError(f"BAND_MAP gives {letter} twice; leave one out.")
         found[letter] = number
     return found

@@ -140,7 +140,7 @@ def parse_parameters(text: str) -> dict[str, float]:
     """The constants of a text such as ``L=0.5 g=2.5``.
 
     Raises:
-        ToolboxError: An entry has another form, no finite number, or a name that is no constant.
+        ToolboxError: An entry has another form, no finite number, or a name that is no constant or is given twice.
     """
     constants = load_catalogue().constants
     found: dict[str, float] = {}
@@ -157,6 +157,8 @@ def parse_parameters(text: str) -> dict[str, float]:
                 f"PARAMETERS holds “{name}”, which is no constant; "
                 + (f"did you mean {' or '.join(near)}?" if near else f"constants are {', '.join(constants)}.")
             )
+        if name in found:
+            raise ToolboxError(f"PARAMETERS gives {name} twice; leave one out.")
         found[name] = number
     return found
 

@@ -60,7 +60,8 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
         refuse_overwriting(settings.output, [settings.raster, *reader.files])
     match = match_letters(image.band_names, image.wavelengths, image.sensor, settings.sensor, settings.band_map)
     indices = find_inputs(parse_selection(settings.indices), InputFinder(match, image.band_names, parameters), match)
-    yield from _announce(match, indices, image.band_names)
+    sigma = parameters.get("sigma", load_catalogue().constants["sigma"].default)
+    yield from _announce(match, indices, image.band_names, sigma)
     copied = imagery_bands if settings.append else []
     _refuse_repeated_names([image.band_names[band - 1] for band in copied], indices)
     bands = [*copied, *sorted({band for index in indices for band in index.used_bands} - set(copied))]
@@ -81,7 +82,6 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
             float("nan"),
             {SENSOR_TAG: match.sensor} if match.sensor else {},
         )
-        sigma = parameters.get("sigma", load_catalogue().constants["sigma"].default)
         evaluator = IndexEvaluator(indices, bands, scales, len(copied), sigma, settings.out_of_range)
         tally = Tally()
         with output, evaluator:
@@ -104,15 +104,18 @@ def compute_indices(settings: IndicesSettings, job_id: str) -> Iterator[Event]:
     yield result({"OUTPUT": settings.output})
 
 
-def _announce(match: LetterMatch, indices: list[IndexInputs], names: tuple[str, ...]) -> Iterator[Event]:
-    """Which band is taken for which letter, and the formulas with their constants."""
+def _announce(match: LetterMatch, indices: list[IndexInputs], names: tuple[str, ...], sigma: float) -> Iterator[Event]:
+    """Which band is taken for which letter, and the formulas with their constants; sigma is that of the kernels."""
     if match.remark:
         yield warning(match.remark)
     sensor = f"{load_sensors().sensors[match.sensor].title}: " if match.sensor else ""
-    used = {name: number for index in indices for name, number in index.bands.items()}
+    in_kernels = {letter for index in indices for kernel in index.kernels for letter in kernel[1:]}
+    used = {letter: number for letter, number in match.bands.items() if letter in in_kernels}
+    used.update({name: number for index in indices for name, number in index.bands.items()})
     yield info(sensor + ", ".join(f"{name} = band {number} ({names[number - 1]})" for name, number in sorted(used.items())))
     for index in indices:
-        numbers = ", ".join(f"{name} = {value:g}" for name, value in sorted(index.numbers.items()))
+        constants = {**index.numbers, **({"sigma": sigma} if index.kernels else {})}
+        numbers = ", ".join(f"{name} = {value:g}" for name, value in sorted(constants.items()))
         yield info(f"  {index.definition.name} = {index.formula.text}" + (f"   with {numbers}" if numbers else ""))
 
 

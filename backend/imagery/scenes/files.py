@@ -97,7 +97,7 @@ def list_files(path: Path) -> ProductFiles:
         ToolboxError: There is no such place, it is no archive, or the archive is damaged, truncated or hostile.
     """
     if path.is_dir():
-        return ProductFiles(path, tuple(sorted(_walk(path))))
+        return ProductFiles(path, _leave_out_twins(_walk(path)))
     if not path.is_file():
         raise ToolboxError(f"There is no file or folder {path}; choose the product again.")
     name = path.name.lower()
@@ -108,10 +108,15 @@ def list_files(path: Path) -> ProductFiles:
             entries = _list_tar(path)
         else:
             raise ToolboxError(f"{path.name} is neither a product nor a raster; give a folder, .zip, .tar, metadata file or rasters.")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as failure:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, UnicodeDecodeError, NotImplementedError) as failure:
         raise ToolboxError(f"{path.name} is damaged or only partly downloaded ({failure}); download it again.") from failure
     _refuse_hostile(path, entries)
-    return ProductFiles(path, tuple(sorted(entries)))
+    return ProductFiles(path, _leave_out_twins(entries))
+
+
+def _leave_out_twins(names: Iterable[str]) -> tuple[str, ...]:
+    """Sorted, without the ._NAME that macOS puts beside each NAME, in archives and on disks of other systems, for its attributes."""
+    return tuple(sorted(name for name in names if not PurePosixPath(name).name.startswith("._")))
 
 
 def _walk(folder: Path) -> Iterable[str]:
@@ -138,7 +143,7 @@ def _list_zip(path: Path) -> list[str]:
 def _list_tar(path: Path) -> list[str]:
     names, size, end = [], path.stat().st_size, 0
     is_plain = path.name.lower().endswith(".tar")
-    with tarfile.open(path) as archive:
+    with _open_tar(path) as archive:
         for count, member in enumerate(archive, start=1):
             if count > MOST_ENTRIES:
                 break
@@ -152,6 +157,14 @@ def _list_tar(path: Path) -> list[str]:
     if is_plain:
         _refuse_cut_header(path, end)
     return names
+
+
+def _open_tar(path: Path) -> tarfile.TarFile:
+    """The archive; raises tarfile.ReadError in few words, where tarfile lists every form that it has tried."""
+    try:
+        return tarfile.open(path)
+    except tarfile.ReadError as failure:
+        raise tarfile.ReadError("it is no tar archive") from failure
 
 
 def _refuse_cut_header(path: Path, end: int) -> None:

@@ -60,8 +60,10 @@ def plan_grid(
             ymin, ymax = ymax, ymin
         first_column = max(math.floor((xmin - left) / x_size + ALIGNED), 0)
         first_row = max(math.floor((top - ymax) / y_size + ALIGNED), 0)
-        columns = min(math.ceil((xmax - left) / x_size - ALIGNED), columns)
-        rows = min(math.ceil((top - ymin) / y_size - ALIGNED), rows)
+        # an extent smaller than the tolerance still lies in a cell
+        last_column = math.ceil(max((xmax - left) / x_size - ALIGNED, (xmin - left) / x_size + 2 * ALIGNED))
+        last_row = math.ceil(max((top - ymin) / y_size - ALIGNED, (top - ymax) / y_size + 2 * ALIGNED))
+        columns, rows = min(last_column, columns), min(last_row, rows)
         if columns <= first_column or rows <= first_row:
             raise _outside(reference)
     width, height = columns - first_column, rows - first_row

@@ -75,7 +75,7 @@ def parse_mtl(name: str, content: bytes) -> LandsatMetadata:
 def _read_text(content: bytes) -> tuple[str, dict[str, dict[str, str]]]:
     root, groups = "", {}
     open_groups: list[str] = []
-    for line in content.decode("utf-8").splitlines():
+    for line in content.decode("utf-8-sig").splitlines():
         key, equals, value = (part.strip() for part in line.partition("="))
         if not equals:
             continue

@@ -80,7 +80,7 @@ def prepare_scene(settings: SceneSettings, job_id: str) -> Iterator[Event]:
         yield from _announce_bands(bands, readers, grid)
         if settings.scale != "none":
             yield from _announce_rounding(bands, datasets)
-        masker = open_masker(stack, scene, bands, grid, settings.wanted_classes if settings.mask_clouds else [])
+        masker = open_masker(stack, scene, bands, grid, settings.wanted_classes if settings.mask_clouds else [], resampling)
         stacker = Stacker(bands, readers, masker, choose_format(bands, settings), grid, [0] * len(bands))
         output = stack.enter_context(_open_output(scene, bands, grid, stacker.pixels, settings, job_id))
         yield from stacker.stack(output)

@@ -60,6 +60,14 @@ def read_rasters(paths: Sequence[str], scale: str) -> Scene:
     if len(several) == 1:
         own = list(recognised)
         scene = _find_landsat(own, next(iter(landsat.values()))) if landsat else _find_sentinel2(own)
+    other = _find_other_copy(scene, recognised) if scene else ""
+    if other and scale != "none":
+        raise ToolboxError(
+            f"{other} is not the file that lies with its product's metadata, so it may have been changed: put it there, or choose "
+            "SCALE none for its stored numbers."
+        )
+    if other:
+        scene = None
     if scene is None and recognised and scale != "none":
         raise ToolboxError(
             f"The metadata file of {Path(next(iter(recognised))).name} is not there, so its scaling is not known: put the product's "
@@ -74,6 +82,12 @@ def read_rasters(paths: Sequence[str], scale: str) -> Scene:
         remark = f"Left out, since they are no bands but the product's own quality or derived files: {names}."
         scene = replace(scene, remarks=(*scene.remarks, remark))
     return scene if len(recognised) == len(paths) else _join(scene, paths, recognised)
+
+
+def _find_other_copy(scene: Scene, paths: Iterable[str]) -> str:
+    """A band file that is not the product's own, but, say, a clipped copy of the same name elsewhere; empty if there is none."""
+    own = {Path(band.source).resolve() for band in scene.bands}
+    return next((path for path in paths if Path(path).resolve() not in own), "")
 
 
 def _join(scene: Scene, paths: Sequence[str], recognised: Container[str]) -> Scene:

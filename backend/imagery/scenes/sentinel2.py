@@ -56,7 +56,7 @@ def read_sentinel2(files: ProductFiles, metadata_name: str, only: Sequence[str] 
     unknown = next((name for name in only if name not in listed and not _has_twin(name, only)), None)
     if unknown:
         raise ToolboxError(f"{unknown} does not lie in the folder IMG_DATA of {metadata_name}; put it back, or choose SCALE none.")
-    title = find_text(metadata, "PRODUCT_URI") or PurePosixPath(folder).name
+    title = find_text(metadata, "PRODUCT_URI") or PurePosixPath(folder).name or files.path.name
     scalings, remark = _read_scalings(metadata, level, title)
     wavelengths = _read_wavelengths(metadata)
     bands = []
@@ -166,8 +166,10 @@ def _read_scalings(metadata: Element, level: str, title: str) -> tuple[dict[str,
         if incomplete:
             raise ValueError(f"no offset of {incomplete[0]}")
         scalings = {code: Scaling(1 / divisor, float(offsets.get(number) or 0) / divisor) for number, code in names.items()}
-        if not all(math.isfinite(scaling.scale) and math.isfinite(scaling.offset) and scaling.scale for scaling in scalings.values()):
-            raise ValueError("not finite")
+        if not all(
+            math.isfinite(scaling.scale) and math.isfinite(scaling.offset) and scaling.scale > 0 for scaling in scalings.values()
+        ):
+            raise ValueError("not finite and positive")
         baseline = float(find_text(metadata, "PROCESSING_BASELINE") or _baseline_of_name(title))
     except (ValueError, ZeroDivisionError) as fault:
         raise ToolboxError(

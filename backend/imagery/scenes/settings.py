@@ -33,7 +33,8 @@ class SceneSettings:
         extent: (xmin, ymin, xmax, ymax) to clip to; None = everything.
         extent_crs: CRS of the extent as WKT or EPSG code; None = that of the scene.
         resolution: Cell size in units of the scene's CRS; 0 = that of the finest band used, or of the first raster of a list.
-        resampling: How bands of another grid are brought to that of the output; masks are always taken by nearest.
+        resampling: How bands of another grid are brought to that of the output. Masks are taken by nearest; where bilinear or cubic
+            average finer cells, a cell of the output is masked if any of them is.
         overviews: Add overviews, so that QGIS shows the image quickly at any scale; adds a third to size and time.
         output_type: ``float32``, or ``int16`` with a scale of 0.0001, which takes half the space.
     """

@@ -5,7 +5,7 @@ import spyndex
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.imagery.indices.catalogue import load_catalogue, parse_parameters, parse_selection
 from deep_learning_toolbox.backend.imagery.indices.inputs import InputFinder, describe_name, find_inputs
-from deep_learning_toolbox.backend.imagery.sensors import LetterMatch, load_sensors
+from deep_learning_toolbox.backend.imagery.sensors import LetterMatch, load_sensors, parse_band_map
 
 LETTERS = [*load_sensors().letters]
 WAVELENGTHS = {"N": 833, "R": 665, "G": 560, "N2": 865, "S1": 1610, "S2": 2200}
@@ -152,3 +152,10 @@ def test_names_are_described_for_messages():
     assert describe_name("S1") == "S1 (swir1)"
     assert describe_name("L") == "L (Canopy background adjustment)"
     assert describe_name("Q") == "Q"
+
+
+def test_constant_or_letter_that_is_given_twice_is_refused():
+    with pytest.raises(ToolboxError, match="PARAMETERS gives L twice"):
+        parse_parameters("L=0.5 g=2 L=1")
+    with pytest.raises(ToolboxError, match="BAND_MAP gives N twice"):
+        parse_band_map("N=1 R=2 nir=2", ["a", "b"])

@@ -180,6 +180,14 @@ def test_sigma_changes_the_kernel(tmp_path, image):
     assert [wide[0, 3, 3], narrow[0, 3, 3]] == pytest.approx([(1 - part) / (1 + part) for part in kernel])
 
 
+@pytest.mark.parametrize(("parameters", "told"), [("", 0.5), ("sigma=0.2", 0.2)])
+def test_bands_and_width_of_a_kernel_are_told(tmp_path, image, parameters, told):
+    _, events = run(image, tmp_path / "o.tif", "kNDVI", parameters=parameters)
+    messages = [event["message"] for event in events["info"]]
+    assert messages[0].endswith("N = band 4 (nir), R = band 3 (red)")
+    assert messages[1].endswith(f"(kNN - kNR)/(kNN + kNR)   with sigma = {told}")
+
+
 def test_own_formula_and_band_map(tmp_path, image):
     result, _ = run(image, tmp_path / "a.tif", "mine=(N-R)/2;twice=b4*2", sensor="custom", band_map="N=4 R=2")
     assert result[:, 3, 3] == pytest.approx([0.11, 0.6])

@@ -126,7 +126,7 @@ def test_member_names_of_genuine_products_are_taken(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in names:
             archive.writestr(name, "x")
-    assert list_files(tmp_path / "a.zip").names == tuple(sorted(names))
+    assert list_files(tmp_path / "a.zip").names == tuple(sorted(name for name in names if "__MACOSX" not in name))
 
 
 def test_tar_with_leading_dots_and_compressed_tar_are_read(tmp_path, output):
@@ -148,3 +148,28 @@ def test_place_that_is_not_there_is_refused(tmp_path, output):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ToolboxError, match="holds neither rasters nor"):
         prepare(tmp_path / "empty", output)
+
+
+@pytest.mark.parametrize(
+    ("offset", "content"),
+    [(6, b"\x63\x00"), (8, b"\x00\x08\x00")],
+    ids=["version of the format that is not known", "name that is no UTF-8"],
+)
+def test_zip_with_a_damaged_directory_is_told_as_such(tmp_path, output, offset, content):
+    archive = pack_zip(sentinel2(tmp_path), tmp_path / "product.zip")
+    damaged = bytearray(archive.read_bytes())
+    entry = damaged.find(b"PK\x01\x02")
+    damaged[entry + offset : entry + offset + 2] = content[:2]
+    if len(content) > 2:
+        damaged[entry + 46] = 0xFF  # first byte of the name
+    archive.write_bytes(damaged)
+    with pytest.raises(ToolboxError, match=r"product.zip is damaged or only partly downloaded \(.*\); download it again"):
+        prepare(archive, output)
+
+
+def test_what_is_no_tar_is_told_in_one_line(tmp_path, output):
+    archive = tmp_path / "product.tar"
+    archive.write_bytes(b"<html>Log in</html>" * 50)
+    with pytest.raises(ToolboxError) as told:
+        prepare(archive, output)
+    assert str(told.value) == "product.tar is damaged or only partly downloaded (it is no tar archive); download it again."

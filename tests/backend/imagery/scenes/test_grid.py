@@ -57,6 +57,15 @@ def test_extent_of_a_view_zoomed_far_out_keeps_the_whole_scene(tile, extent, crs
     assert (grid.transform.c, grid.transform.f) == tile[1:]
 
 
+@pytest.mark.parametrize("crs", [None, "EPSG:32633"])
+@pytest.mark.parametrize(("x", "y"), [(500_000, 5_300_000), (500_005, 5_299_995), (499_980, 5_300_040)])
+def test_extent_smaller_than_a_thousandth_of_a_cell_is_the_cell_it_lies_in(x, y, crs):
+    grid = plan_grid(Tile(*TILES[0]), 0, (x, y - 0.004, x + 0.004, y), crs)
+    column, row = (x - 499_980) // 10, (5_300_040 - y) // 10
+    assert (grid.width, grid.height) == (1, 1)
+    assert (grid.transform.c, grid.transform.f) == (499_980 + 10 * column, 5_300_040 - 10 * row)
+
+
 def test_extent_elsewhere_in_another_system_is_refused():
     with pytest.raises(ToolboxError, match="EXTENT lies outside the scene"):
         plan_grid(Tile("EPSG:32633", 499_980, 5_300_040), 0, (100, -10, 110, 0), "EPSG:4326")

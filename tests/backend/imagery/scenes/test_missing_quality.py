@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from deep_learning_toolbox.backend.errors import ToolboxError
 
-from .products import landsat, plain, sentinel2
+from .products import LANDSAT_CRS, landsat, plain, sentinel2, write_tif
 from .running import infos, prepare, warnings
 
 
@@ -53,3 +53,27 @@ def test_saturated_detector_is_masked_without_a_halo_and_counted(tmp_path, level
     assert "saturation 3.5 %" in infos(events)  # 5 of 144
     values, _ = prepare(product, tmp_path / "o.tif", mask_classes="cloud", **options)
     assert values[0, 9, 9] == pytest.approx(6.4535)
+
+
+@pytest.mark.parametrize(
+    ("quality", "crs", "message"),
+    [
+        (plain(22_280), "EPSG:32611", "QA_PIXEL.TIF lies in another coordinate system than the bands"),
+        (plain(22_280)[:3, :3], LANDSAT_CRS, "QA_PIXEL.TIF covers a part of the bands only"),
+    ],
+)
+def test_quality_band_that_does_not_lie_on_the_bands_does_not_pass_for_a_clear_sky(tmp_path, quality, crs, message):
+    product = landsat(tmp_path / "p")
+    write_tif(next(product.glob("*QA_PIXEL.TIF")), quality, crs=crs, nodata=1)
+    with pytest.raises(ToolboxError, match=message):
+        prepare(product, tmp_path / "o.tif", mask_clouds=True)
+    values, _ = prepare(product, tmp_path / "o.tif")  # without a mask it is not needed
+    assert not np.isnan(values).any()
+
+
+@pytest.mark.parametrize("resolution", [7.0, 70.0])
+def test_quality_band_may_end_within_the_last_cell(tmp_path, resolution):
+    """Six cells of 30 m are no whole number of cells of 7 or 70 m."""
+    product = landsat(tmp_path / "p", quality=plain(22_280))
+    with pytest.raises(ToolboxError, match="no valid pixel left"):  # cloud at all of them
+        prepare(product, tmp_path / "o.tif", mask_clouds=True, resolution=resolution)

@@ -33,6 +33,15 @@ def test_landsat_bands_beside_a_height_model_are_scaled(tmp_path, height):
     assert values[:, 0, 0].tolist() == [10_000, 500]
 
 
+def test_clouds_and_saturation_are_masked_in_landsat_bands_beside_a_height_model(tmp_path, height):
+    quality, saturated = plain(21_824), plain(0)
+    quality[0, 0] = 22_280  # cloud
+    saturated[0, 1], saturated[0, 2] = 1 << 3, 1 << 4  # in B4, which is used, and in B5, which is not
+    product = landsat(tmp_path / "p", quality=quality, saturated=saturated)
+    values, _ = prepare([height, file(product, "SR_B4.TIF")], tmp_path / "o.tif", mask_clouds=True)
+    assert np.argwhere(np.isnan(values[1])).tolist() == [[0, 0], [0, 1]]
+
+
 def test_name_that_a_band_of_the_product_has_gets_the_files_name(tmp_path):
     product = landsat(tmp_path / "p")
     last = write_raster(tmp_path / "last.tif", plain(0.5, np.float32), transform=LANDSAT_TRANSFORM, crs=LANDSAT_CRS, names=["red"])

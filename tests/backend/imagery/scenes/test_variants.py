@@ -110,3 +110,12 @@ def test_oli_without_tirs_has_no_thermal_bands(tmp_path):
     values, events = prepare(folder, tmp_path / "o.tif", bands="nir")
     assert values == pytest.approx(0.35)
     assert warnings(events) == ""
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_files_that_macos_adds_are_passed_over(tmp_path, is_packed):
+    product = landsat(tmp_path / "p")
+    for path in list(product.iterdir()):
+        (product / f"._{path.name}").write_bytes(b"\x00\x05\x16\x07" + bytes(78))
+    values, _ = prepare(pack_tar(product, tmp_path / "p.tar") if is_packed else product, tmp_path / "o.tif")
+    assert len(values) == 7
