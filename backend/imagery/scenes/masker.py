@@ -91,7 +91,10 @@ class Masker:
 def open_masker(
     stack: ExitStack, scene: Scene, bands: Sequence[SceneBand], grid: ImageGrid, classes: Sequence[str], resampling: Resampling
 ) -> Masker:
-    """The masker for some classes, each from the first quality band that tells it, at the cell size that fits best.
+    """The masker for some classes, each from the first quality band that tells it.
+
+    They are tried at the cell size that fits best or, where cells of the image are interpolated or averaged, from the finest on, so
+    that no small cloud that is in a mean is missing in the mask.
 
     Args:
         stack: Closes the quality bands.
@@ -107,7 +110,8 @@ def open_masker(
     own = [band for band in bands if band.code]  # of the product; others may be of anywhere
     masker = Masker([], [band.code for band in own])
     pending = list(dict.fromkeys(classes))
-    for quality in sorted(scene.quality, key=lambda quality: misfit(quality.cell_size, grid.transform.a)):
+    fits = (lambda size: misfit(size, grid.transform.a)) if resampling == Resampling.nearest else (lambda size: (False, size))
+    for quality in sorted(scene.quality, key=lambda quality: fits(quality.cell_size)):
         told = [name for name in pending if name in quality.classes]
         if told:
             dataset = open_source(quality.source, quality.driver)
