@@ -6,7 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .precision import HALF_TYPES, probe_precision
+from ..models.precision import HALF_TYPES
+from .precision import probe_precision
 
 # Tiles of 512 per step where nothing tells how much memory there is to use; on a CPU more are not faster.
 DEFAULT_BATCH = {"cpu": 2, "mps": 4}
