@@ -147,7 +147,8 @@ def _list_members(path: Path) -> list[str]:
     """Names of the files in an archive, after checks that need no reading."""
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            # Not is_dir(), which fails on a name without a letter (CPython before 3.12).
+            entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     except ARCHIVE_FAULTS as failure:
         raise ToolboxError(f"{path.name} is no complete model package ({failure}); copy or train it again.") from failure
     if len(entries) > MAX_MEMBERS:

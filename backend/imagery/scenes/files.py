@@ -137,7 +137,7 @@ def _walk(folder: Path) -> Iterable[str]:
 
 def _list_zip(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as archive:
-        return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+        return [entry.filename for entry in archive.infolist() if entry.filename and not entry.filename.endswith("/")]
 
 
 def _list_tar(path: Path) -> list[str]:

@@ -79,3 +79,15 @@ def test_definitions_of_any_form_are_read_or_refused(small, description, data):
         load_model(path)
     except ToolboxError as refusal:
         assert len(str(refusal)) > 20
+
+
+def test_a_member_without_a_name_is_refused(small):
+    path, content = small
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x", b"")
+    content = path.read_bytes()
+    where = content.rindex(b"PK\x01\x02")  # its entry in the directory
+    assert content[where + 46 : where + 47] == b"x"
+    path.write_bytes(content[: where + 46] + b"\0" + content[where + 47 :])  # zipfile ends names at a zero
+    with pytest.raises(ToolboxError, match=r"is no complete model package|unsafe file name ''"):
+        read_package(path)
