@@ -140,10 +140,14 @@ class Journal:
                 states[content[0]] = LabelState(content[0], content[1], content[2])
         return Unsaved(owner, highest, states) if states else None
 
-    def remove(self) -> None:
-        """Forgets the lines: all is saved."""
+    def forget(self) -> None:
+        """Forgets the lines: nothing is unsaved."""
         self._close()
         self.path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Forgets the lines, and those that were discarded before: all is saved."""
+        self.forget()
         self.discarded.unlink(missing_ok=True)
 
     def discard(self) -> bool:
