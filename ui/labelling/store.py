@@ -102,9 +102,16 @@ class LabelStore(QObject):
     def content_of(self, value: int, name: str) -> Any:
         """What the class field holds for a class: its value, or its text where the field holds texts."""
         if self.codes:
+            if not self.fields.name:
+                return name  # the text is the name
             return next((text for text, code in self.codes.items() if code == value), name)
         field = self.layer.fields().at(self.layer.fields().lookupField(self.fields.value))
         return value if field.isNumeric() else str(value)
+
+    def learn(self, content: Any, value: int) -> None:
+        """A label gets this content of the class field for a class, perhaps a text that was not there before."""
+        if self.codes:
+            self.codes[str(content)] = value
 
     def start_editing(self) -> None:
         """Opens the edit buffer, if it is not open; raises ToolboxError when the layer cannot or must not be edited."""
