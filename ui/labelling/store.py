@@ -16,9 +16,9 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer, QVariant, pyqtSignal
 
 from ...algorithms.label_classes import LabelFields
-from ...algorithms.label_layer import CODE, IMAGERY, NAME, VALUE
+from ...algorithms.label_layer import CODE, IMAGERY, NAME, UNSAVED, VALUE
 from ...backend.errors import ToolboxError
-from .journal import ENDING, Journal, LabelState, Unsaved
+from .journal import Journal, LabelState, Unsaved
 from .recovery import restore_states
 from .texts import tr
 
@@ -331,7 +331,7 @@ def file_beside(layer: QgsVectorLayer, ending: str) -> Path | None:
 
 def _journal_of(layer: QgsVectorLayer) -> Journal | None:
     """The journal beside a layer's file; None when it lies in no file."""
-    path = file_beside(layer, ENDING)
+    path = file_beside(layer, UNSAVED)
     return None if path is None else Journal(path)
 
 
