@@ -5,8 +5,11 @@ import json
 
 import pytest
 from label_desk import LabelDesk, box
-from label_hand import RIGHT_BUTTON, Hand, mover, real_tools
+from label_hand import LEFT_BUTTON, PLAIN, RIGHT_BUTTON, Hand, mover, real_tools
 from qgis.core import QgsCoordinateReferenceSystem
+from qgis.PyQt.QtCore import QEvent, QPointF, Qt
+from qgis.PyQt.QtGui import QMouseEvent
+from qgis.PyQt.QtWidgets import QApplication
 
 
 @pytest.fixture
@@ -66,6 +69,23 @@ def test_outline_begun_in_another_coordinate_system_is_dropped(desk, labels):
     desk.canvas.setExtent(desk.image.extent())
     hand.click(60, 60, RIGHT_BUTTON)
     assert desk.rows() == [(1, "Water")]
+
+
+def test_double_click_ends_a_polygon_and_begins_none(desk, labels):
+    hand = Hand(desk)
+    desk.labelling.switch.use("polygon")
+    for corner in ((50, 50), (60, 50), (60, 60)):
+        hand.click(*corner)
+    place = QPointF(hand.place(60, 60))
+    for kind, held in ((QEvent.Type.MouseButtonDblClick, LEFT_BUTTON), (QEvent.Type.MouseButtonRelease, Qt.MouseButton.NoButton)):
+        QApplication.sendEvent(hand.view, QMouseEvent(kind, place, LEFT_BUTTON, held, PLAIN))
+    desk.process()
+    assert len(desk.rows()) == 2
+    for corner in ((10, 50), (20, 50), (20, 60)):
+        hand.click(*corner)
+    hand.click(30, 70, RIGHT_BUTTON)
+    areas = sorted(label.geometry().area() / 100 for label in labels.getFeatures())
+    assert areas == pytest.approx([50, 50, 100], abs=2)  # pixels of the screen are not those of the scene
 
 
 def test_preview_under_way_ends_with_its_project(desk, labels, monkeypatch):
