@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 NAME, VALUE, CODE, IMAGERY = "Classname", "Classvalue", "Classcode", "Imagery"  # as ArcGIS Pro calls them
 OPACITY = 0.5  # of the fill: the image stays visible
+UNSAVED, DISCARDED = ".unsaved", ".discarded"  # endings of a journal of unsaved labels beside the file, and of one set aside
 SIDE_FILES = ("-wal", "-shm", "-journal")  # SQLite would read them into the new file
 
 
@@ -124,6 +126,8 @@ class LabelLayerFile:
             ) from failure
         for ending in SIDE_FILES:
             Path(f"{self._path}{ending}").unlink(missing_ok=True)
+        for journal in self._path.parent.glob(f"{escape(self._path.name)}.*{UNSAVED}"):
+            os.replace(journal, f"{journal}{DISCARDED}")  # it speaks of labels of the file that was here before
 
     def _add_style(self, classes: Sequence[ClassDefinition], properties: Mapping[str, str]) -> None:
         layer = QgsVectorLayer(f"{self._partial}|layername={self._path.stem}", self._path.stem, "ogr")

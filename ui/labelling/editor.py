@@ -28,7 +28,7 @@ from ...algorithms.label_layer import CODE, IMAGERY
 from ...algorithms.label_schema import LabelClass, LabelSchema
 from ...backend.errors import ToolboxError
 from .free_ground import FreeGround
-from .label_check import overlap
+from .label_check import make_valid, overlap
 from .preview_regions import Region
 from .store import LabelStore
 from .texts import tr
@@ -104,8 +104,8 @@ class LabelEditor(QObject):
             if not touched:
                 self._insert(layer, shape, entry)
                 return
-            merged = QgsGeometry.unaryUnion([feature.geometry() for feature in touched] + [shape])
-            _demand(layer.changeGeometry(touched[0].id(), _polygons(merged, layer)), layer)
+            merged = _computed(QgsGeometry.unaryUnion([feature.geometry() for feature in touched] + [shape]))
+            self._reshape(layer, touched[0], _polygons(merged, layer))
             for feature in touched[1:]:
                 _demand(layer.deleteFeature(feature.id()), layer)
 
@@ -117,16 +117,16 @@ class LabelEditor(QObject):
             for feature in self._meeting(layer, shape):
                 if selected and feature.id() not in selected:
                     continue
-                rest = _polygons(feature.geometry().difference(shape), layer)
+                rest = _polygons(_computed(feature.geometry().difference(shape)), layer)
                 if rest.isEmpty():
                     _demand(layer.deleteFeature(feature.id()), layer)
                 else:
-                    _demand(layer.changeGeometry(feature.id(), rest), layer)
+                    self._reshape(layer, feature, rest)
 
     def replace(self, fid: int, geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem) -> None:
         """Gives a label another shape."""
         with self._refusing(), self._command(tr("Change label")) as layer:
-            _demand(layer.changeGeometry(fid, self._place(geometry, crs, layer)), layer)
+            self._reshape(layer, layer.getFeature(fid), self._place(geometry, crs, layer))
 
     def set_class(self, fids: Iterable[int], value: int) -> None:
         """Gives labels another class."""
@@ -200,19 +200,31 @@ class LabelEditor(QObject):
             self.told.emit(tr("The label overlaps {} of the same class.").format(len(others)))
 
     def _create(self, layer: QgsVectorLayer, shape: QgsGeometry, entry: LabelClass) -> None:
-        """Adds a feature of a class, with the name of the image."""
+        """Adds a label of a class, with the name of the image."""
         values = self._class_values(layer, entry)
         place = layer.fields().lookupField(IMAGERY)
         if place >= 0:
             values[place] = self.imagery or None
-        _demand(layer.addFeature(QgsVectorLayerUtils.createFeature(layer, shape, values)), layer)
+        for piece in _pieces(shape, layer):
+            _demand(layer.addFeature(QgsVectorLayerUtils.createFeature(layer, piece, values)), layer)
+
+    def _reshape(self, layer: QgsVectorLayer, feature: QgsFeature, shape: QgsGeometry) -> None:
+        """Gives a label another shape; pieces that it cannot hold become labels like it."""
+        first, *others = _pieces(shape, layer)
+        _demand(feature.isValid() and layer.changeGeometry(feature.id(), first), layer)
+        keys = layer.primaryKeyAttributes()
+        values = {place: content for place, content in enumerate(feature.attributes()) if place not in keys}
+        for piece in others:
+            _demand(layer.addFeature(QgsVectorLayerUtils.createFeature(layer, piece, values)), layer)
 
     def _class_values(self, layer: QgsVectorLayer, entry: LabelClass) -> dict[int, Any]:
         """Contents of the class fields by place, as far as the layer has them."""
         fields = self.store.fields
         if not fields.value:
             raise ToolboxError(f"“{layer.name()}” has no field for the class; convert it with “Use existing features as labels”.")
-        contents: dict[str, Any] = {fields.value: self.store.content_of(entry.value, entry.name), CODE: entry.class_code}
+        content = self.store.content_of(entry.value, entry.name)
+        self.store.learn(content, entry.value)
+        contents: dict[str, Any] = {fields.value: content, CODE: entry.class_code}
         if fields.name:
             contents[fields.name] = entry.name
         contents.update(zip(fields.color, entry.color))
@@ -226,9 +238,13 @@ class LabelEditor(QObject):
             _demand(layer.changeAttributeValues(fid, values), layer)
 
     def _meeting(self, layer: QgsVectorLayer, shape: QgsGeometry) -> list[QgsFeature]:
-        """The labels that meet a shape, in the order of their ids."""
-        request = QgsFeatureRequest().setFilterRect(shape.boundingBox())
-        found = [feature for feature in layer.getFeatures(request) if feature.geometry().intersects(shape)]
+        """The labels that meet a shape, made valid, in the order of their ids."""
+        found = []
+        for feature in layer.getFeatures(QgsFeatureRequest().setFilterRect(shape.boundingBox())):
+            valid = make_valid(feature.geometry())  # with an outline that crosses itself nothing can be computed
+            if valid.intersects(shape):
+                feature.setGeometry(valid)
+                found.append(feature)
         return sorted(found, key=lambda feature: feature.id())
 
     def _place(self, geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem, layer: QgsVectorLayer) -> QgsGeometry:
@@ -269,6 +285,20 @@ def _polygons(geometry: QgsGeometry, layer: QgsVectorLayer) -> QgsGeometry:
     else:
         joined.convertToSingleType()
     return joined
+
+
+def _pieces(shape: QgsGeometry, layer: QgsVectorLayer) -> list[QgsGeometry]:
+    """What one feature of the layer can hold each: all, or one part, the largest first."""
+    if QgsWkbTypes.isMultiType(layer.wkbType()):
+        return [shape]
+    return sorted(shape.asGeometryCollection(), key=lambda part: -part.area())
+
+
+def _computed(shape: QgsGeometry) -> QgsGeometry:
+    """A shape that was computed of others; raises ToolboxError when that failed, which is not the same as that nothing is left."""
+    if shape.isNull():
+        raise ToolboxError(tr("The shapes cannot be computed here; look at the labels with “Check”, and mend their outlines first."))
+    return shape
 
 
 def _demand(was_done: bool, layer: QgsVectorLayer) -> None:

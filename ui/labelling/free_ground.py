@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsRectangle, QgsSpatialIndex, QgsVectorLayer, QgsWkbTypes
 
+from .label_check import make_valid
+
 POLYGON = QgsWkbTypes.GeometryType.PolygonGeometry
 
 
@@ -24,8 +26,7 @@ class FreeGround:
             box.combineExtentWith(shape.boundingBox())
         self._index, self._labels = QgsSpatialIndex(), {}
         for feature in layer.getFeatures(QgsFeatureRequest().setFilterRect(box).setNoAttributes()):
-            geometry = feature.geometry()
-            self._labels[feature.id()] = geometry if geometry.isGeosValid() else geometry.makeValid()
+            self._labels[feature.id()] = make_valid(feature.geometry())
             self._index.addFeature(feature)
 
     def parts(self, shape: QgsGeometry, least: float) -> QgsGeometry:

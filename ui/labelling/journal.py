@@ -19,9 +19,10 @@ from typing import Any, TextIO
 
 from qgis.PyQt.QtCore import QLockFile
 
+from ...algorithms.label_layer import DISCARDED, UNSAVED
 from ...backend.errors import ToolboxError
 
-ENDING, DISCARDED, LOCK = ".unsaved", ".discarded", ".lock"
+LOCK = ".lock"
 VERSION = 1
 
 
@@ -69,7 +70,7 @@ class Journal:
         if self._lock.isLocked() or self._lock.tryLock(0):
             return
         if self._lock.error() == QLockFile.LockError.LockFailedError:
-            name = self.path.name.partition(ENDING)[0]
+            name = self.path.name.partition(UNSAVED)[0]
             raise ToolboxError(f"{name} is being labelled in another QGIS window; close it there, or label another file.")
         raise ToolboxError(
             f"Nothing can be written into the folder {self.path.parent}; copy the labels to a folder of your own, and label there."
@@ -140,10 +141,14 @@ class Journal:
                 states[content[0]] = LabelState(content[0], content[1], content[2])
         return Unsaved(owner, highest, states) if states else None
 
-    def remove(self) -> None:
-        """Forgets the lines: all is saved."""
+    def forget(self) -> None:
+        """Forgets the lines: nothing is unsaved."""
         self._close()
         self.path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Forgets the lines, and those that were discarded before: all is saved."""
+        self.forget()
         self.discarded.unlink(missing_ok=True)
 
     def discard(self) -> bool:

@@ -80,5 +80,8 @@ def find_faults(shapes: Mapping[int, QgsGeometry], is_cancelled: Callable[[], bo
 
 
 def make_valid(shape: QgsGeometry) -> QgsGeometry:
-    """The shape itself where it is valid, as almost all are."""
-    return shape if shape.isGeosValid() else shape.makeValid()
+    """The shape itself where it is valid, as almost all are; else its polygons, without the lines that spikes leave."""
+    if shape.isGeosValid():
+        return shape
+    parts = [part for part in shape.makeValid().asGeometryCollection() if part.type() == POLYGON and part.area() > 0]
+    return QgsGeometry.collectGeometry(parts) if parts else QgsGeometry()

@@ -254,6 +254,7 @@ class Labelling(QObject):
             (store.saved, self.state.show_unsaved),
             (store.discarded, self.offers.bring_back),
             (store.discarded, self.state.show_unsaved),
+            (store.recovered, self.offers.tell_recovered),
             (store.failed, self._warn),
             (self.state.index.summed, self.state.show_sums),
         ]
@@ -296,6 +297,7 @@ class Labelling(QObject):
     def _forget_removed(self, ids: list[str]) -> None:
         if self.editor.layer is not None and self.editor.layer.id() in ids:
             self._leave_layer()
+            self._dock.layer.setCurrentIndex(0)  # the box would show a neighbour, which is not labelled
         self._stores.forget(ids)
 
     def _read_schema(self, layer: QgsVectorLayer) -> LabelSchema:

@@ -61,10 +61,23 @@ class Offers(QObject):
             self.failed.emit(str(failure))
             return
         if count:
-            text = tr("Labels that were not saved when QGIS ended are back: {}.").format(count)
-            self._notice.tell(text, (tr("Save them"), self._save), (tr("Take them out again"), store.layer.undoStack().undo))
+            self.tell_recovered(count)
         elif not store.may_edit:
             self._offer_ways(store)
+
+    def tell_recovered(self, count: int) -> None:
+        """Labels of an earlier session are back in the editor's layer."""
+        stack = self._editor.layer.undoStack()
+        place = stack.index()
+
+        def take_out() -> None:
+            if stack.index() == place:
+                stack.undo()
+            else:
+                self.failed.emit(tr("Other edits followed; take the labels out with “Undo”, after those."))
+
+        text = tr("Labels that were not saved when QGIS ended are back: {}.").format(count)
+        self._notice.tell(text, (tr("Save them"), self._save), (tr("Take them out again"), take_out))
 
     def refuse(self, text: str) -> None:
         """An edit was not made: offers what makes it possible, or tells why."""

@@ -52,6 +52,7 @@ class Preview(QObject):
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._number = 0
         self._show_running()
+        project.cleared.connect(self.stop)  # its layers would come into the next project
 
     @property
     def is_running(self) -> bool:
@@ -94,6 +95,7 @@ class Preview(QObject):
 
     def remove(self) -> None:
         """Stops, and takes layers and files away."""
+        self._project.cleared.disconnect(self.stop)
         if self._task is not None:
             self._task.finished.disconnect(self._end)
             self._task.cancel()

@@ -11,13 +11,14 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QMenu, QMessageBox
 
 from ...algorithms.label_schema import LabelClass, LabelSchema
+from ...algorithms.schema_files import read_schema_file
 from ...backend.errors import ToolboxError
 from .editor import LabelEditor
 from .schema_source import classes_of_layer
 from .schema_tree import SchemaTree
 from .texts import tr
 
-FILTER = "Class schema (*.json)"
+FILTER, READ_FILTER = "Class schema (*.json)", "Class schema (*.json *.ecs)"
 
 
 def ask(parent: SchemaTree, text: str) -> bool:
@@ -98,20 +99,33 @@ class SchemaEdits(QObject):
 
     def open(self) -> None:
         """Adds the classes of a schema file."""
-        path, _ = QFileDialog.getOpenFileName(self._tree, tr("Open class schema"), "", FILTER)
+        path, _ = QFileDialog.getOpenFileName(self._tree, tr("Open class schema"), "", READ_FILTER)
         if path:
             self.read(path)
 
     def read(self, path: str) -> None:
-        """Takes the schema in a file; classes in use that it lacks are kept."""
+        """Takes the schema in a file, after a question where it names classes in use anew; those that it lacks are kept."""
         try:
-            schema = LabelSchema.read(path)
+            schema = read_schema_file(path)
             used = [entry for entry in self._editor.schema.classes if self._editor.labels_of(entry.value)]
             schema = schema.with_missing(LabelSchema(tuple(used)).definitions())
         except ToolboxError as failure:
             self._refuse(str(failure))
             return
+        if not self._rename([(entry, schema.get(entry.value)) for entry in used]):
+            self._refuse("")
+            return
         self._set(schema, next((entry.value for entry in schema.classes), None))
+
+    def _rename(self, pairs: list[tuple[LabelClass, LabelClass]]) -> bool:
+        """Writes other names and codes of classes into their labels, if the user agrees; returns whether labels and classes fit."""
+        others = [(old, new) for old, new in pairs if (old.name, old.class_code) != (new.name, new.class_code)]
+        named = [f"“{old.name}” → “{new.name}”" for old, new in others if old.name != new.name]
+        if named:
+            text = tr("In this file classes that labels use have other names ({}). Give these labels the names of the file?")
+            if not self._confirm(self._tree, text.format(", ".join(named))):
+                return False
+        return all(self._editor.rewrite_class(old.value, new) for old, new in others)
 
     def save_as(self) -> None:
         """Writes the schema into a file."""

@@ -101,7 +101,7 @@ def _styled_classes(layer: QgsVectorLayer) -> list[ClassDefinition]:
     entries = []
     for category in renderer.categories():
         value = str(category.value())
-        if value.isdigit() and 1 <= int(value) <= LARGEST_VALUE and category.symbol() is not None:
+        if value.isdecimal() and 1 <= int(value) <= LARGEST_VALUE and category.symbol() is not None:
             color = category.symbol().color()
             entries.append({"value": int(value), "name": category.label(), "color": [color.red(), color.green(), color.blue()]})
     unique = {entry["value"]: entry for entry in reversed(entries)}

@@ -177,7 +177,7 @@ class SchemaTree(QWidget):
             if column == NAME:
                 changed = replace(entry, name=text)
             elif column == VALUE:
-                if not text.isdigit():
+                if not text.isdecimal():
                     raise ToolboxError(tr("The class value “{}” is no whole number; type one from 1 to 65,534.").format(text))
                 changed = replace(entry, value=int(text))
             elif column == KEY:

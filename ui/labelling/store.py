@@ -16,9 +16,9 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer, QVariant, pyqtSignal
 
 from ...algorithms.label_classes import LabelFields
-from ...algorithms.label_layer import CODE, IMAGERY, NAME, VALUE
+from ...algorithms.label_layer import CODE, IMAGERY, NAME, UNSAVED, VALUE
 from ...backend.errors import ToolboxError
-from .journal import ENDING, Journal, LabelState, Unsaved
+from .journal import Journal, LabelState, Unsaved
 from .recovery import restore_states
 from .texts import tr
 
@@ -33,6 +33,7 @@ class LabelStore(QObject):
     Signals:
         saved: The edits are in the file.
         discarded: The edits were rolled back; the argument tells whether they can be brought back.
+        recovered: Labels that an earlier session had not saved are back; the argument is their number.
         failed: What went wrong, for the user.
 
     Raises:
@@ -41,6 +42,7 @@ class LabelStore(QObject):
 
     saved = pyqtSignal()
     discarded = pyqtSignal(bool)
+    recovered = pyqtSignal(int)
     failed = pyqtSignal(str)
 
     def __init__(self, layer: QgsVectorLayer, parent: QObject | None = None) -> None:
@@ -55,6 +57,7 @@ class LabelStore(QObject):
         self.journal = _journal_of(layer)
         self._dirty: set[int] = set()
         self._paused = False  # while a commit gives labels their final ids, or a journal is replayed
+        self._restores = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self.flush)
@@ -99,9 +102,16 @@ class LabelStore(QObject):
     def content_of(self, value: int, name: str) -> Any:
         """What the class field holds for a class: its value, or its text where the field holds texts."""
         if self.codes:
+            if not self.fields.name:
+                return name  # the text is the name
             return next((text for text, code in self.codes.items() if code == value), name)
         field = self.layer.fields().at(self.layer.fields().lookupField(self.fields.value))
         return value if field.isNumeric() else str(value)
+
+    def learn(self, content: Any, value: int) -> None:
+        """A label gets this content of the class field for a class, perhaps a text that was not there before."""
+        if self.codes:
+            self.codes[str(content)] = value
 
     def start_editing(self) -> None:
         """Opens the edit buffer, if it is not open; raises ToolboxError when the layer cannot or must not be edited."""
@@ -126,7 +136,7 @@ class LabelStore(QObject):
         if not self.layer.isEditable() or not self.layer.isModified():
             return
         if not self.layer.commitChanges(False):
-            self._paused = False
+            self._resume()
             errors = [line.strip() for line in self.layer.commitErrors() if "ERROR" in line or "failed" in line.lower()]
             reason = errors[-1] if errors else tr("the file is locked or full")
             raise ToolboxError(
@@ -148,12 +158,17 @@ class LabelStore(QObject):
     def restore(self, unsaved: Unsaved) -> int:
         """Puts unsaved labels back into the edit buffer, as one step to undo; returns how many. Raises ToolboxError."""
         self.may_edit = True  # it was edited before, on the user's wish
-        self.start_editing()
-        self._paused = True
+        self._restores = True
         try:
+            self.start_editing()
+            self._paused = True
             count = restore_states(self.layer, unsaved)
+        except ToolboxError:
+            if self.layer.isEditable():
+                self._spare_journal()
+            raise
         finally:
-            self._paused = False
+            self._paused = self._restores = False
         touched, self._dirty = self._dirty, set()
         # In one step: ids of labels that are not in the file yet are others than in the lines before.
         self.journal.rewrite(self._states(touched))
@@ -179,7 +194,10 @@ class LabelStore(QObject):
             return
         try:
             self.journal.append(self._states(touched))
+            if not self.layer.isModified():
+                self.journal.forget()  # all is undone: the file counts, also when others change it from now on
         except ToolboxError as failure:
+            self._dirty |= touched  # they are written with the next ones
             self.failed.emit(str(failure))
 
     def _states(self, touched: set[int]) -> list[LabelState]:
@@ -191,19 +209,39 @@ class LabelStore(QObject):
         layer = self.layer
         stack = layer.undoStack()
         self._links = [
-            (layer.editingStarted, self._begin),
+            (layer.editingStarted, self._start),
             (layer.featureAdded, self._touch),
             (layer.featureDeleted, self._touch),
             (layer.geometryChanged, self._touch),
             (layer.attributeValueChanged, self._touch),
             (stack.indexChanged, self._flush_step),  # after each command, undo and redo
-            (layer.beforeCommitChanges, self._pause),
+            (layer.beforeCommitChanges, self._pause_for_commit),
             (layer.afterCommitChanges, self._committed),
             (layer.beforeRollBack, self._pause),  # which undoes step by step
             (layer.afterRollBack, self._rolled_back),
         ]
         for signal, slot in self._links:
             signal.connect(slot)
+
+    def _start(self) -> None:
+        """Editing begins, by whatever tool: labels of an earlier session come back first, since those of now would take their ids."""
+        self._begin()
+        if self._restores:
+            return
+        try:
+            unsaved = self.unsaved()
+            count = self.restore(unsaved) if unsaved is not None else 0
+        except ToolboxError as failure:
+            self.failed.emit(str(failure))
+            return
+        if count:
+            self.recovered.emit(count)
+
+    def _spare_journal(self) -> None:
+        """Leaves the journal as it is, with labels that could not be put back; what is drawn from now on is not kept in it."""
+        self._dirty.clear()
+        self.journal.release()
+        self.journal = None
 
     def _begin(self) -> None:
         """Notes what the file holds before the first edit."""
@@ -238,8 +276,16 @@ class LabelStore(QObject):
     def _flush_step(self, _index: int) -> None:
         self.flush()
 
-    def _pause(self, *_stop: bool) -> None:
+    def _pause(self) -> None:
         self._paused = True
+
+    def _pause_for_commit(self, *_stop: bool) -> None:
+        self._paused = True
+        QTimer.singleShot(0, self._resume)  # nothing tells of a commit that failed
+
+    def _resume(self) -> None:
+        self._paused = False
+        self.flush()
 
     def _committed(self) -> None:
         self._paused = False
@@ -285,7 +331,7 @@ def file_beside(layer: QgsVectorLayer, ending: str) -> Path | None:
 
 def _journal_of(layer: QgsVectorLayer) -> Journal | None:
     """The journal beside a layer's file; None when it lies in no file."""
-    path = file_beside(layer, ENDING)
+    path = file_beside(layer, UNSAVED)
     return None if path is None else Journal(path)
 
 

@@ -62,9 +62,11 @@ class LabelTool(QgsMapTool):
     def activate(self) -> None:
         super().activate()
         self._canvas.installEventFilter(self)
+        self._canvas.destinationCrsChanged.connect(self._drop)
 
     def deactivate(self) -> None:
         self._canvas.removeEventFilter(self)
+        self._canvas.destinationCrsChanged.disconnect(self._drop)
         self.cancel()
         super().deactivate()
 
@@ -119,6 +121,10 @@ class LabelTool(QgsMapTool):
     def to_map(self, x: float, y: float) -> QgsPointXY:
         """Point of a place in pixels of the canvas."""
         return self._canvas.getCoordinateTransform().toMapCoordinatesF(x, y)  # the other one takes whole pixels
+
+    def _drop(self) -> None:
+        """What was drawn so far is in other coordinates than what would follow."""
+        self.cancel()
 
     def _geometry(self) -> QgsGeometry:
         corners = list(self.outline())

@@ -21,6 +21,7 @@ class PolygonTool(LabelTool):
         self._corners: list[QgsPointXY] = []
         self._mouse: QgsPointXY | None = None
         self._cursor = QPoint()
+        self._is_double = False  # until the mouse is released after a double-click
 
     def outline(self) -> Sequence[QgsPointXY]:
         return [*self._corners, self._mouse] if self._corners and self._mouse is not None else self._corners
@@ -34,7 +35,13 @@ class PolygonTool(LabelTool):
         if self._corners:
             self.show(self._cursor)
 
+    def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
+        self._is_double = False
+
     def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
+        if self._is_double:
+            self._is_double = False
+            return  # it would begin the next polygon
         point = self.snapped(event)
         if event.button() == Qt.MouseButton.LeftButton:
             if not self._corners or point != self._corners[-1]:  # a double click comes as two
@@ -45,6 +52,7 @@ class PolygonTool(LabelTool):
             self._end()
 
     def canvasDoubleClickEvent(self, event: QgsMapMouseEvent) -> None:
+        self._is_double = True
         self._end()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -87,6 +87,6 @@ class SegmentTool(LabelTool):
             if feature.id() not in self._taken and feature.geometry().contains(place):
                 shape = QgsGeometry(feature.geometry())
                 shape.transform(to_canvas)
-                self._taken[feature.id()] = shape
+                self._taken[feature.id()] = self.to_area(shape)
                 self.show(event.pos())
                 return
