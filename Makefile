@@ -12,6 +12,9 @@ SAMPLE := $(BUILD)/sample
 PROFILES := $(BUILD)/profiles
 # Labelled scenes to measure the recipe on; they do not belong to the repository, and what is not there is not measured.
 SCENES ?= ../shared/data
+# Processes that share the tests; one file's tests stay in one, since they share what they train.
+TEST_PROCESSES ?= 2
+SHARED := -n $(TEST_PROCESSES) --dist loadfile
 
 export DEEP_LEARNING_TOOLBOX_HOME := $(WORKER_ENVIRONMENT)
 export DEEP_LEARNING_TOOLBOX_SAMPLE := $(SAMPLE)
@@ -71,10 +74,10 @@ test: test-backend test-qgis ## all tests: the backend's in the worker's Python,
 
 test-backend: setup
 	@$(ENVIRONMENT) build --extra test
-	@$(WITH_WORKER) -m pytest -q tests/backend
+	@$(WITH_WORKER) -m pytest -q $(SHARED) tests/backend
 
 test-qgis: setup $(BUILD)/qgis-tests/.complete
-	$(HEADLESS) $(BUILD)/qgis-tests/bin/python -m pytest -q tests/qgis
+	$(HEADLESS) $(BUILD)/qgis-tests/bin/python -m pytest -q $(SHARED) tests/qgis
 
 run: setup ## QGIS with the plugin and the demo project (run `make demo` first)
 	@$(PYTHON) demo/profile.py $(PROFILES)

@@ -109,12 +109,20 @@ def test_tool_cancelled_while_its_libraries_load_ends_within_three_seconds(long_
 
 
 @pytest.mark.parametrize("tool", OUTPUTS)
-def test_killed_worker_is_told_with_its_log_and_leaves_nothing(long_jobs, folder, tool):
+def test_killed_worker_is_told_with_its_log_and_leaves_no_output(long_jobs, folder, tool):
     message, seconds = interrupt(tool, AT_WORK[tool], kill_worker, folder / "out" / OUTPUTS[tool], long_jobs[tool])
     assert seconds < LONGEST_CANCEL
     assert "The worker process was killed (signal 9)" in message
     assert "worker.log" in message
-    assert tree(folder / "out") == []
+    # A classification may leave the rows that are done, from which the same request goes on.
+    assert [name for name in tree(folder / "out") if not name.startswith(".partial-")] == []
+
+
+def test_rows_left_by_a_killed_classification_go_with_the_next_one(long_jobs, scene, model, folder):
+    output = folder / "out" / "classes.tif"
+    interrupt("classifypixels", AT_WORK["classifypixels"], kill_worker, output, long_jobs["classifypixels"])
+    run("classifypixels", INPUT=scene, MODEL=model, OUTPUT=output, DEVICE="cpu")
+    assert [name for name in tree(output.parent) if ".partial-" in name] == []
 
 
 def test_cancelled_classification_keeps_the_previous_class_raster(long_jobs, scene, model, folder):
