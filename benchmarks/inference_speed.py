@@ -31,7 +31,7 @@ from affine import Affine
 from deep_learning_toolbox.backend.imagery.normalise import BandStatistics
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.job import Job
-from deep_learning_toolbox.backend.inference.precision import HALF_TYPES
+from deep_learning_toolbox.backend.models.precision import HALF_TYPES
 from deep_learning_toolbox.backend.inference.prepare import open_for, prepare_job
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 from deep_learning_toolbox.backend.labels.schema import ClassSchema
