@@ -71,7 +71,11 @@ def describe_split(store: ChipStore, settings: TrainSettings, split: Split) -> I
         listed = ", ".join(names[index] for index in split.not_validated)
         where = "VALIDATION_INPUT has none of their labels" if settings.split == "folder" else "all labels are in one block"
         yield warning(f"Not validated, since {where}: {listed}. Draw more labels to learn how well it is found.")
-    unseen = [name for index, name in enumerate(names) if not split.training_pixels.get(index)]
+    if split.not_trained:
+        listed = ", ".join(names[index] for index in split.not_trained)
+        yield warning(f"Only VALIDATION_INPUT has labels of {listed}: the model will never predict what it has not seen, which counts "
+                      "as wrong. Train with labels of all classes, or add these to IGNORE_CLASSES.")  # fmt: skip
+    unseen = [name for index, name in enumerate(names) if not (split.training_pixels.get(index) or split.validation_pixels.get(index))]
     if unseen:
         yield warning(f"No chip holds a label of {', '.join(unseen)}; the model will never predict it.")
     if store.has_background:

@@ -29,6 +29,7 @@ from ..errors import ToolboxError
 from ..imagery.normalise import normalise
 from ..labels.schema import UNLABELLED
 from .bands import join_bands, join_classes, leave_out
+from .ground import Frame, Ground
 from .losses import IGNORE
 from .settings import TrainSettings
 from .split import Split
@@ -113,6 +114,8 @@ class ChipStore:
         self._lookup[list(self.class_values)] = np.arange(len(self.class_values))
         self._left_out = np.array([entry.value for entry in schema.classes if entry.value not in self.class_values], np.uint16)
         self._chip_census: list[dict[tuple[int, int], int]] = []
+        self._frames: list[Frame] = []
+        self._held_out_ground = Ground({})
         self._kept: list[TensorChip] | None = []
         self._validation = torch.zeros(0, dtype=torch.int64)
         self._trains_on_all = False
@@ -174,6 +177,8 @@ class ChipStore:
                     "export all folders with the same tile size."
                 )
             self._count(chip)
+            place = self.locations[number]
+            self._frames.append(Frame((place.folder, place.record.source), arrays.transform, self._size))
             if self._kept is not None:
                 self._kept.append(chip)
                 if sum(tensor.nbytes for tensor in chip) * (number + 1) > MEMORY_BYTES:
@@ -205,6 +210,15 @@ class ChipStore:
                     self.pixels[number, index] += count
             if any(block in split.validation for block, _ in chip_census):
                 self.validation_chips.append(number)
+        self._held_out_ground = self.find_ground(self.validation_chips)
+
+    def find_ground(self, numbers: Sequence[int]) -> Ground:
+        """The places that these chips show."""
+        return Ground({number: self._frames[number] for number in numbers})
+
+    def find_measured(self, number: int) -> Tensor:
+        """Pixels (H, W) of a held-out chip in which its labels are measured, bool; elsewhere another chip shows the place better."""
+        return torch.from_numpy(self._held_out_ground.find_own(number).copy())
 
     def use_all_labels(self) -> None:
         """Gives the held-out labels to the training, too; they can still be looked at as such."""

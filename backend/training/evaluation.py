@@ -2,7 +2,7 @@
 """A last look at the held-out labels with the network that was kept: how sure it was, and on which chips it fails.
 
 Enters: the chips and the network. Leaves: an `Evaluation`. One pass over the held-out chips; memory does not grow with their number
-but for one short record per chip.
+but for one short record per chip. The calibration counts a place that several chips show once, as the figures do.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..runtime.protocol import Event, progress
-from .dataset import ChipStore
+from .dataset import ChipStore, TensorChip
 from .losses import IGNORE
+from .validation import predict_chips
 
 BINS = 15
+CHIPS_AT_ONCE = 8
 LARGEST_OVERLAP = 0.25  # share of a chip that another one among the worst may show, too
 Bounds = tuple[float, float, float, float]  # west, south, east, north
 
@@ -95,23 +96,34 @@ def evaluate(store: ChipStore, network: nn.Module, batch_size: int, fraction: fl
     Args:
         store: Scanned and split chips.
         network: With the weights that were kept, in evaluation mode.
-        batch_size: Chips at a time.
+        batch_size: Chips at a time; fewer when the memory does not suffice.
         fraction: Share of the whole job that is done, for the events.
     """
     found = Evaluation()
-    place = next(network.parameters()).device
-    for start in range(0, len(store.validation_chips), batch_size):
-        numbers = store.validation_chips[start : start + batch_size]
-        chips = store.get(numbers, validation=True)
-        with torch.inference_mode():
-            logits = network(torch.stack([chip.image for chip in chips]).to(place))
-            confidence, predicted = logits.float().softmax(1).max(1)  # (N, H, W) each
-        for number, target, sure, index in zip(
-            numbers, (chip.target for chip in chips), confidence.cpu(), predicted.cpu(), strict=True
-        ):
-            _add_chip(found, (number, store.locations[number].record.bounds), target, sure, index)
+    for numbers, chips, logits in predict_chips(store, network, store.validation_chips, batch_size):
+        confidence, predicted = logits.softmax(1).max(1)  # (N, H, W) each
+        for number, chip, sure, index in zip(numbers, chips, confidence.cpu(), predicted.cpu(), strict=True):
+            _add_chip(found, store, number, chip, sure, index)
         yield progress(fraction, "Measuring the model that was kept")
     return found
+
+
+def count_trained(store: ChipStore, fraction: float) -> Iterator[Event]:
+    """Counts the labels that are trained on, each place once, however many chips show it.
+
+    Yields progress (always the same share), returns class index → pixels. Reads the chips once more where they do not all fit into
+    memory.
+    """
+    numbers = np.flatnonzero(store.pixels.sum(axis=1)).tolist()
+    ground = store.find_ground(numbers)
+    totals = np.zeros(len(store.class_values), np.int64)
+    for start in range(0, len(numbers), CHIPS_AT_ONCE):
+        some = numbers[start : start + CHIPS_AT_ONCE]
+        for number, chip in zip(some, store.get(some, validation=False), strict=True):
+            target = chip.target.numpy()
+            totals += np.bincount(target[ground.find_own(number) & (target != IGNORE)], minlength=totals.size)
+        yield progress(fraction, "Counting the labels")
+    return dict(enumerate(totals.tolist()))
 
 
 def _overlap(first: Bounds, second: Bounds) -> float:
@@ -122,10 +134,11 @@ def _overlap(first: Bounds, second: Bounds) -> float:
     return max(0.0, width) * max(0.0, height) / area if area else 0.0
 
 
-def _add_chip(found: Evaluation, place: tuple[int, Bounds], target: Tensor, confidence: Tensor, predicted: Tensor) -> None:
-    """Adds one chip, all (H, W); the place is its number and bounds."""
-    known = target != IGNORE
-    right = (predicted == target)[known].numpy()
-    if right.size:
-        found.calibration.update(confidence[known].double().numpy(), right)
-        found.chips.append(ChipScore(*place, right.size, int((~right).sum())))
+def _add_chip(found: Evaluation, store: ChipStore, number: int, chip: TensorChip, confidence: Tensor, predicted: Tensor) -> None:
+    """Adds one chip, confidence and prediction (H, W): each place to the calibration once, all that it shows to its own score."""
+    known = chip.target != IGNORE
+    right = predicted == chip.target
+    if bool(known.any()):
+        found.chips.append(ChipScore(number, store.locations[number].record.bounds, int(known.sum()), int((known & ~right).sum())))
+    measured = known & store.find_measured(number)
+    found.calibration.update(confidence[measured].double().numpy(), right[measured].numpy())

@@ -18,7 +18,7 @@ from ..models.registry import SizedNetwork
 from ..runtime.protocol import Event
 from ..runtime.remaining import describe_seconds
 from .dataset import ChipStore
-from .evaluation import Calibration, evaluate
+from .evaluation import Calibration, count_trained, evaluate
 from .outcome import Outcome
 from .output import CHARACTERISTICS, REPORT
 from .report import ReportData, per_class_figures, render_report
@@ -26,6 +26,7 @@ from .samples import Sample, ShownClass, choose_chips, list_classes, predict_sam
 from .settings import TrainSettings
 from .split import Split
 from .split_map import SplitMap, draw_split_maps
+from .validation import chips_at_once
 
 MOST_SAMPLES = 6
 MOST_WORST = 4
@@ -114,8 +115,14 @@ def write_characteristics(facts: RunFacts, folder: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class RunEvaluation:
-    """What the report shows of the network that was measured: its calibration, samples, its worst chips, and the split as pictures."""
+    """What the report shows of the network that was measured: its calibration, samples, its worst chips, and the split.
 
+    Attributes:
+        trained: Class index → pixels of the ground trained on.
+        calibration, samples, worst, maps: See `ReportData`.
+    """
+
+    trained: dict[int, int]
     calibration: Calibration
     samples: list[Sample]
     worst: list[Sample]
@@ -131,8 +138,10 @@ def evaluate_run(facts: RunFacts, network: SizedNetwork, fraction: float) -> Ite
         fraction: Share of the whole job that is done.
     """
     network.load_state_dict(facts.outcome.state_dict)
-    found = yield from evaluate(facts.store, network, facts.outcome.batch_size, fraction)
+    most = chips_at_once(facts.store, facts.settings.chip_size, facts.outcome.batch_size)
+    found = yield from evaluate(facts.store, network, most, fraction)
     return RunEvaluation(
+        (yield from count_trained(facts.store, fraction)),
         found.calibration,
         predict_samples(facts.store, network, choose_chips(facts.store, MOST_SAMPLES)),
         predict_samples(facts.store, network, [chip.number for chip in found.worst_chips(MOST_WORST)]),
@@ -148,11 +157,11 @@ def write_report(facts: RunFacts, found: RunEvaluation, folder: Path) -> dict[st
         headline=f"Measured on {confusion.total:,} held-out pixels, whose labels the training never saw, with the network of epoch "
         f"{facts.outcome.best_epoch}.",
         notes=_list_notes(facts),
-        facts=_list_facts(facts),
+        facts=_list_facts(facts, sum(found.trained.values())),
         history=[epoch.values for epoch in facts.outcome.history],
         best_epoch=facts.outcome.best_epoch,
         classes=facts.classes,
-        training_pixels={store.class_values[index]: pixels for index, pixels in facts.split.training_pixels.items()},
+        training_pixels={store.class_values[index]: pixels for index, pixels in found.trained.items()},
         confusion=confusion,
         calibration=found.calibration,
         samples=found.samples,
@@ -192,14 +201,20 @@ def _list_notes(facts: RunFacts) -> list[str]:
     notes.append("The epoch was chosen by these same held-out labels, so an independent sample may score a little lower.")
     if facts.split.not_validated:
         listed = ", ".join(facts.classes[index].name for index in facts.split.not_validated)
-        notes.append(f"Not validated, since all labels are in one block: {listed}. The means leave them out.")
+        where = "the validation folder has none of their labels" if facts.settings.split == "folder" else "all labels are in one block"
+        notes.append(f"Not validated, since {where}: {listed}. The means leave them out.")
+    if facts.split.not_trained:
+        listed = ", ".join(facts.classes[index].name for index in facts.split.not_trained)
+        notes.append(
+            f"Only the validation folder has labels of {listed}, so the model does not know them, and the means count them as 0."
+        )
     return notes
 
 
-def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
-    """Sections of the report with names and values."""
+def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, str]]]:
+    """Sections of the report with names and values; `trained` are the pixels of the ground trained on."""
     store, split, outcome = facts.store, facts.split, facts.outcome
-    used, held = (f"{sum(pixels.values()):,}" for pixels in (split.training_pixels, split.validation_pixels))
+    held = facts.outcome.confusion.total
     kept = f"epoch {outcome.best_epoch} kept by {MONITOR_NAMES[facts.settings.monitor]}"
     encoder = ENCODERS[facts.settings.backbone]
     return {
@@ -213,7 +228,8 @@ def _list_facts(facts: RunFacts) -> dict[str, Sequence[tuple[str, str]]]:
         ],
         "Split": [
             ("Blocks", f"{len(split.training)} for training, {len(split.validation)} held out"),
-            ("Labelled pixels", f"{used} for training, {held} held out (a pixel in overlapping chips counts in each)"),
+            ("Labelled pixels", f"{trained:,} for training, {held:,} held out"),
+            ("Overlapping chips", "each place counts once, and is measured in the chip that shows it farthest from the edge"),
         ],
         "Network": [
             ("Architecture", ARCHITECTURES[facts.settings.model_type].title),

@@ -39,6 +39,11 @@ class Split:
         """Class indices with labels, none of which is held out."""
         return [index for index, pixels in self.validation_pixels.items() if not pixels and self.training_pixels[index]]
 
+    @property
+    def not_trained(self) -> list[int]:
+        """Class indices with labels, all of which are held out."""
+        return [index for index, pixels in self.training_pixels.items() if not pixels and self.validation_pixels[index]]
+
 
 def split_blocks(census: Census, percent: float, seed: int, unit: str = "polygon or block") -> Split:
     """Holds out blocks so that about `percent` of each class's pixels are validated.

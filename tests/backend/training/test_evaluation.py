@@ -47,9 +47,10 @@ def store(chips):
 def test_every_held_out_pixel_is_looked_at_once(store):
     found, events = drive(evaluate(store, Known(), 4, 0.97))
     held_out = sum(int((chip.target >= 0).sum()) for chip in store.get(store.validation_chips, validation=True))
-    assert sum(chip.pixels for chip in found.chips) == held_out == found.calibration.counts.sum()
+    assert sum(chip.pixels for chip in found.chips) == held_out
+    assert found.calibration.counts.sum() == 4 * 16 * 16 < held_out  # four of the eight squares, whatever the overlap of the chips
     assert {event["fraction"] for event in events} == {0.97}
-    assert sum(chip.wrong for chip in found.chips) == held_out - found.calibration.hits.sum()
+    assert sum(chip.wrong for chip in found.chips) == found.calibration.counts.sum() - found.calibration.hits.sum() == 0
     # The classes differ in brightness, so all is right, which a network that says 0.9 is not sure enough of.
     assert found.worst_chips(4) == []
     assert found.calibration.error == pytest.approx(0.1, abs=1e-6)

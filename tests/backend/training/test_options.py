@@ -68,6 +68,18 @@ def test_a_class_that_the_validation_folder_lacks_is_told(settings, tmp_path, sa
     assert "Not validated, since VALIDATION_INPUT has none of their labels: Wald." in texts(events, "warning")
 
 
+def test_a_class_that_only_the_validation_folder_has_is_told_and_counts_as_wrong(settings, tmp_path, save_folder, scene):
+    image, label, blocks = scene
+    names = [*CLASSES, {"value": 9, "name": "Moor"}]
+    more = save_folder(tmp_path / "more", image, np.where(blocks == 1, 9, label), blocks, names, origin=(50_000.0, 960.0))
+    events, outputs = run(settings(split="folder", validation_folder=str(more)))
+    assert "Only VALIDATION_INPUT has labels of Moor: the model will never predict" in texts(events, "warning")
+    assert "No chip holds a label" not in texts(events, "warning")
+    report = Path(outputs["OUTPUT_HTML"]).read_text("utf-8")
+    assert "Only the validation folder has labels of Moor" in report
+    assert load_model(outputs["MODEL"])[0].training["per_class"]["Moor"]["iou"] == 0.0
+
+
 def train_events(request):
     from deep_learning_toolbox.backend.training.train import train
 
