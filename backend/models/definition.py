@@ -23,6 +23,7 @@ from .foreign import describe_foreign
 TOOLBOX_SCHEMA = 1
 MAX_CHIP_SIZE = 16_384
 BACKGROUND = 0
+BACKGROUND_NAME = "Background"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ class ModelDescription:
         """Class value of each output channel; 0 is the background."""
         values = tuple(entry.value for entry in self.classes.classes)
         return (BACKGROUND, *values) if self.has_background else values
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each output channel."""
+        names = tuple(entry.name for entry in self.classes.classes)
+        return (BACKGROUND_NAME, *names) if self.has_background else names
 
 
 def to_definition(description: ModelDescription, tensor_count: int) -> dict[str, Any]:

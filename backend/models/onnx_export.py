@@ -144,9 +144,7 @@ def build_metadata(description: ModelDescription, side: int) -> dict[str, Any]:
 
 def _class_names(description: ModelDescription) -> dict[str, str]:
     """Channel → name."""
-    names = [entry.name for entry in description.classes.classes]
-    names = ["Background", *names] if description.has_background else names
-    return {str(number): name for number, name in enumerate(names)}
+    return {str(number): name for number, name in enumerate(description.class_names)}
 
 
 def _write(model: onnx.ModelProto, output: Path, job_id: str) -> None:

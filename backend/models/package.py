@@ -100,7 +100,7 @@ def load_model(path: Path | str) -> tuple[ModelDescription, SizedNetwork]:
     description, state_dict = read_package(path)
     network = build_network(description.architecture, description.backbone, len(description.bands), len(description.class_values))
     try:
-        network.load_state_dict(state_dict, strict=True)
+        network.load_state_dict({name: tensor for name, tensor in state_dict.items() if not name.startswith(network.unread)})
     except RuntimeError as failure:
         raise ToolboxError(
             f"The weights in {Path(path).name} do not fit the network it describes ({description.architecture}, "

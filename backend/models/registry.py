@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import ToolboxError
 from .catalogue import ARCHITECTURES, ENCODERS, check_choice, is_convolutional
+from .unread import drop_unread_stages
 
 __all__ = ["ARCHITECTURES", "ENCODERS", "OUTPUT_STRIDE", "SizedNetwork", "build_network", "check_choice", "is_convolutional"]
 
@@ -27,11 +28,15 @@ class SizedNetwork(nn.Module):
 
     The image is padded at its right and lower edge with zeros, which after normalisation is what nodata pixels are, and the
     logits are cut back.
+
+    Attributes:
+        unread: Beginnings of the names of tensors that packages of version 1 hold for stages that this network does without.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.unread = tuple(f"network.encoder.{name}" for name in drop_unread_stages(self.encoder))
 
     @property
     def encoder(self) -> nn.Module:

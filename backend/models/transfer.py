@@ -21,19 +21,19 @@ def transfer_weights(
     model: ModelDescription,
     state_dict: Mapping[str, Tensor],
     bands: Sequence[BandStatistics],
-    class_values: Sequence[int],
+    class_names: Sequence[str],
 ) -> str:
     """Copies a model's tensors into the network, in place; returns a sentence on what was kept.
 
-    The first convolution follows the bands (`match_bands`). The last layer is kept when the classes are the same, and stays
-    random otherwise.
+    The first convolution follows the bands (`match_bands`), the last layer the classes (`match_classes`): what it knows of a class
+    that both have is kept, and a new class starts from random weights.
 
     Args:
         network: A fresh one of the model's architecture and backbone.
         model: The trained model.
         state_dict: Its tensors.
         bands: The new network's bands.
-        class_values: The new network's classes, in channel order.
+        class_names: The new network's classes, in channel order, with the background if there is one.
 
     Raises:
         ToolboxError: The bands cannot be matched, or the tensors are not those of the architecture.
@@ -43,27 +43,18 @@ def transfer_weights(
     adapted = dict(state_dict)
     if stem in adapted:
         adapted[stem] = _rearrange(adapted[stem], sources)
-    keeps_head = tuple(class_values) == model.class_values
+    channels, head = match_classes(class_names, model)
     own = network.state_dict()
-    fitting = {
-        name: tensor
-        for name, tensor in adapted.items()
-        if (keeps_head or not name.startswith(HEAD)) and name in own and own[name].shape == tensor.shape
-    }
-    wanted = {name for name in own if keeps_head or not name.startswith(HEAD)}
-    if missing := wanted - set(fitting):
+    for name in [name for name in adapted if name.startswith(HEAD) and name in own and len(adapted[name]) == len(model.class_names)]:
+        adapted[name] = _pick_rows(adapted[name], channels, own[name])
+    fitting = {name: tensor for name, tensor in adapted.items() if name in own and own[name].shape == tensor.shape}
+    if missing := set(own) - set(fitting):
         raise ToolboxError(
-            f"The weights of the pretrained model {model.name} do not fit its own architecture: {len(missing)} of {len(wanted)} "
+            f"The weights of the pretrained model {model.name} do not fit its own architecture: {len(missing)} of {len(own)} "
             "tensors are missing or have another shape; use the original file."
         )
     network.load_state_dict(fitting, strict=False)
-    theirs = ", ".join(f"{entry.value} {entry.name}" for entry in model.classes.classes)
-    head = (
-        "the classes are the same, so the last layer is kept"
-        if keeps_head
-        else f"the classes differ (the model's are {theirs}), so the last layer starts anew"
-    )
-    return f"The network goes on from {model.name} ({len(fitting)} of {len(own)} tensors): {how}; {head}."
+    return f"The network goes on from {model.name}: {how}; {head}."
 
 
 def match_bands(bands: Sequence[BandStatistics], model: ModelDescription) -> tuple[list[int | None], str]:
@@ -87,6 +78,31 @@ def match_bands(bands: Sequence[BandStatistics], model: ModelDescription) -> tup
         f"The pretrained model {model.name} has the bands {', '.join(band.name for band in model.bands)}; the chips have "
         f"{', '.join(band.name for band in bands)}: none agrees. Export chips with the model's bands."
     )
+
+
+def match_classes(names: Sequence[str], model: ModelDescription) -> tuple[list[int | None], str]:
+    """For each class the model's channel of the same name (None = a new one), and a sentence on it.
+
+    Names count and not values, since a 1 may be water here and buildings there. A name that stands twice tells nothing.
+    """
+    known = [name.strip().casefold() for name in model.class_names]
+    wanted = [name.strip().casefold() for name in names]
+    channels = [known.index(name) if known.count(name) == wanted.count(name) == 1 else None for name in wanted]
+    if channels == list(range(len(known))):
+        return channels, "the classes are the same, so the last layer is kept"
+    unused = ", ".join(name for place, name in enumerate(model.class_names) if place not in channels)
+    if not any(channel is not None for channel in channels):
+        return channels, f"none of the model's classes ({unused}) is among these, so the last layer starts anew"
+    kept = ", ".join(name for name, channel in zip(names, channels, strict=True) if channel is not None)
+    new = ", ".join(name for name, channel in zip(names, channels, strict=True) if channel is None)
+    parts = [f"the last layer keeps what it knows of {kept}", f"{new} start anew" if new else ""]
+    parts.append(f"the model's {unused} have no match" if unused else "")
+    return channels, ", ".join(filter(None, parts))
+
+
+def _pick_rows(tensor: Tensor, channels: Sequence[int | None], fresh: Tensor) -> Tensor:
+    """The last layer's weights or offsets (new classes, …): of the model where it knows the class, else the fresh ones."""
+    return torch.stack([fresh[row] if channel is None else tensor[channel] for row, channel in enumerate(channels)])
 
 
 def _rearrange(kernel: Tensor, sources: Sequence[int | None]) -> Tensor:

@@ -29,7 +29,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 MAX_FILE_BYTES = 4 * 2**30
 SAFE_TORCH = (2, 10)  # older ones can be made to run code by a crafted .pth even with weights_only (CVE-2026-24747)
 HEAD = re.compile(r"(fc|classifier|head|head_dist|norm|norm_head|conv_head|last_linear)\.|bn2\.[a-z_]+$|.*num_batches_tracked$")
-STAGE = re.compile(r"stages[._](\d+)")
+STAGE = re.compile(r"(?:stages[._]|blocks\.|layer)(\d+)")
+EFFICIENTNET_STAGES = 7
 PREFIXES = ("module.", "model.", "encoder.", "backbone.")
 
 
@@ -233,6 +234,7 @@ def _rename_efficientnet(state: Mapping[str, Tensor], own: Mapping[str, Tensor])
     case.
     """
     places = sorted({tuple(int(part) for part in name.split(".")[1:3]) for name in own if name.startswith("blocks.")})
+    unread = places[-1][0] + 1 if places[-1][0] + 1 < EFFICIENTNET_STAGES else None
     top = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
     squeeze = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand", "_depthwise_conv": "conv_dw"}
     plain = squeeze | {"_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
@@ -245,6 +247,7 @@ def _rename_efficientnet(state: Mapping[str, Tensor], own: Mapping[str, Tensor])
             continue
         block, layer, rest = int(parts[1]), parts[2], parts[3:]
         table = expanded if f"_blocks.{block}._expand_conv.weight" in state else plain
-        place = ".".join(map(str, places[block])) if block < len(places) else f"beyond.{block}"
+        # A block beyond the encoder's own is that of a larger relative, unless this architecture does without the last stages.
+        place = ".".join(map(str, places[block])) if block < len(places) else f"{unread or 'beyond'}.{block}"
         renamed[".".join(["blocks", place, table.get(layer, layer), *rest])] = tensor
     return renamed

@@ -13,6 +13,7 @@ from ..models.registry import SizedNetwork, build_network
 from ..models.transfer import transfer_weights
 from ..models.weights import load_encoder_weights
 from ..runtime.protocol import Event, info, warning
+from .announce import list_names
 from .dataset import ChipStore
 from .settings import TrainSettings
 
@@ -42,8 +43,10 @@ def start_network(settings: TrainSettings, store: ChipStore) -> Iterator[Event]:
         if faults := check_batch(model.architecture, settings.batch_size):
             raise ToolboxError(" ".join(faults))
         network = _build(settings, store)
-        origin = transfer_weights(network, model, state_dict, store.bands, store.class_values)
+        origin = transfer_weights(network, model, state_dict, store.bands, list_names(store))
         yield info(f"{origin} Model type {model.architecture} and backbone {model.backbone} are the model's.")
+        if settings.weights not in ("auto", "none"):
+            yield warning(f"WEIGHTS={settings.weights} is not used, since the network starts from PRETRAINED_MODEL.")
         return Start(settings, network, True, origin)
     network = _build(settings, store)
     loaded = load_encoder_weights(network, settings.backbone, settings.weights, settings.weights_file, settings.cache, store.bands)

@@ -37,6 +37,7 @@ class Battery:
         network(torch.randn(ARCHITECTURES[pair[0]].smallest_batch, 13, 33, 40)).square().mean().backward()
         gradients = {name: parameter.grad for name, parameter in network.named_parameters() if parameter.grad is not None}
         assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
+        assert set(gradients) == {name for name, _ in network.named_parameters()}, "each weight learns"
         parts = {"network.encoder.", "network.decoder.", "network.segmentation_head."}
         assert {part for part in parts for name, gradient in gradients.items() if name.startswith(part) and gradient.any()} == parts
         assert next(network.encoder.parameters()).grad.any()
@@ -68,6 +69,21 @@ def test_every_pair_on_offer_fits_together(pair):
     with torch.device("meta"):  # shapes without values
         logits = build_network(*pair, channels=5, classes=4)(torch.zeros(2, 5, 70, 40))
     assert logits.shape == (2, 4, 70, 40)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "tf_efficientnet_lite0"])
+def test_a_package_with_stages_that_were_never_read_opens_for_ever(backbone, description, tmp_path):
+    network = build_network("pspnet", backbone, 2, 2).eval()
+    stages = build_network("unet", backbone, 2, 2).state_dict()
+    unread = {name: tensor for name, tensor in stages.items() if name.startswith(network.unread)}
+    assert unread
+    assert not set(unread) & set(network.state_dict())
+    described = replace(description, architecture="pspnet", backbone=backbone)
+    write_package(tmp_path / "old.dlpk", described, {**network.state_dict(), **unread})
+    _, loaded = load_model(tmp_path / "old.dlpk")
+    image = torch.randn(1, 2, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(loaded(image), network(image))
 
 
 @pytest.mark.parametrize("architecture", [name for name, entry in ARCHITECTURES.items() if entry.smallest_batch > 1])

@@ -1,26 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.models.registry import build_network
-from deep_learning_toolbox.backend.models.transfer import match_bands, transfer_weights
+from deep_learning_toolbox.backend.models.transfer import match_bands, match_classes, transfer_weights
+
+SAME = ("Wald & Wiese", "Wässer")  # the classes of the model
+HEAD = "network.segmentation_head.0."
 
 
-def start(description, state_dict, bands, class_values):
-    network = build_network(description.architecture, description.backbone, len(bands), len(class_values))
-    return network, transfer_weights(network, description, state_dict, bands, class_values)
+def start(description, state_dict, bands, class_names):
+    network = build_network(description.architecture, description.backbone, len(bands), len(class_names))
+    return network, transfer_weights(network, description, state_dict, bands, class_names)
 
 
 def test_the_same_bands_and_classes_take_over_every_tensor(description, state_dict):
-    network, text = start(description, state_dict, description.bands, (2, 7))
+    network, text = start(description, state_dict, description.bands, SAME)
     assert all(torch.equal(tensor, state_dict[name]) for name, tensor in network.state_dict().items())
     assert "the last layer is kept" in text
 
 
 def test_bands_follow_their_names(description, state_dict, bands):
-    network, text = start(description, state_dict, bands("NIR", "red", "swir"), (2, 7))
+    network, text = start(description, state_dict, bands("NIR", "red", "swir"), SAME)
     stem = "network.encoder.model.conv_stem.weight"
     old, new = state_dict[stem], network.state_dict()[stem]  # old: red, nir
     assert torch.allclose(new[:, 0], old[:, 1] * 2 / 3)
@@ -31,18 +36,40 @@ def test_bands_follow_their_names(description, state_dict, bands):
 
 def test_other_classes_start_the_last_layer_anew(description, state_dict):
     torch.manual_seed(9)
-    network, text = start(description, state_dict, description.bands, (1, 2))
-    head = "network.segmentation_head.0.weight"
-    assert network.state_dict()[head].shape == state_dict[head].shape
-    assert not torch.equal(network.state_dict()[head], state_dict[head])
+    network, text = start(description, state_dict, description.bands, ("road", "roof"))
+    assert network.state_dict()[HEAD + "weight"].shape == state_dict[HEAD + "weight"].shape
+    assert not (network.state_dict()[HEAD + "weight"] == state_dict[HEAD + "weight"]).any()
     body = "network.encoder.model.bn1.weight"
     assert torch.equal(network.state_dict()[body], state_dict[body])
-    assert "the classes differ (the model's are 2 Wald & Wiese, 7 Wässer), so the last layer starts anew" in text
+    assert "none of the model's classes (Wald & Wiese, Wässer) is among these, so the last layer starts anew" in text
+
+
+def test_classes_that_both_have_keep_their_rows_of_the_last_layer_wherever_they_stand(description, state_dict):
+    torch.manual_seed(9)
+    state_dict[HEAD + "bias"] = torch.tensor([3.0, 4.0])
+    network, text = start(description, state_dict, description.bands, ("Background", "WÄSSER ", "road"))
+    fresh = build_network(description.architecture, description.backbone, 2, 3).state_dict()
+    new = network.state_dict()
+    assert torch.equal(new[HEAD + "weight"][1], state_dict[HEAD + "weight"][1])
+    assert new[HEAD + "bias"].tolist() == [0.0, 4.0, 0.0]
+    assert new[HEAD + "weight"].shape == fresh[HEAD + "weight"].shape
+    assert not (new[HEAD + "weight"][[0, 2]] == state_dict[HEAD + "weight"]).any()
+    assert "keeps what it knows of WÄSSER , Background, road start anew, the model's Wald & Wiese have no match" in text
+
+
+def test_the_same_values_with_other_names_are_other_classes_and_a_name_that_stands_twice_is_none(description):
+    assert match_classes(("Wässer", "Wald & Wiese"), description)[0] == [1, 0]
+    assert match_classes(("Wald", "Wässer"), description)[0] == [None, 1]
+    assert match_classes(("Wässer", "Wässer"), description)[0] == [None, None]
+
+
+def test_the_background_of_both_is_the_same_class(description):
+    assert match_classes(("Background", "x"), replace(description, has_background=True))[0] == [0, None]
 
 
 def test_bands_of_the_model_that_are_not_at_hand_are_listed(description, state_dict, bands):
-    assert "matched by name, the model's nir have no match;" in start(description, state_dict, bands("red"), (2, 7))[1]
-    assert "have no match" not in start(description, state_dict, description.bands, (2, 7))[1]
+    assert "matched by name, the model's nir have no match;" in start(description, state_dict, bands("red"), SAME)[1]
+    assert "have no match" not in start(description, state_dict, description.bands, SAME)[1]
 
 
 def test_bands_without_common_names_are_matched_by_order_or_refused(description, bands):
@@ -54,4 +81,4 @@ def test_bands_without_common_names_are_matched_by_order_or_refused(description,
 def test_foreign_tensors_are_refused(description, bands):
     other = build_network("linknet", "resnet18", 2, 2).state_dict()
     with pytest.raises(ToolboxError, match="do not fit its own architecture"):
-        start(description, other, description.bands, (2, 7))
+        start(description, other, description.bands, SAME)

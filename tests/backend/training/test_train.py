@@ -335,11 +335,13 @@ def test_the_monitored_figure_decides_the_score(settings, tmp_path):
 
 def test_training_goes_on_from_a_model(settings, tmp_path):
     _, first = run(settings(max_epochs=6))
-    request = settings(pretrained_model=first["MODEL"], output=str(tmp_path / "second"), model_type="unet", backbone="resnet50")
+    other = {"model_type": "unet", "backbone": "resnet50", "weights": "imagenet"}
+    request = settings(pretrained_model=first["MODEL"], output=str(tmp_path / "second"), **other)
     events, second = run(request)
     description = load_model(second["MODEL"])[0]
     assert (description.architecture, description.backbone) == ("linknet", "mobilenetv3_small_100")
     assert "bands are matched by name; the classes are the same, so the last layer is kept" in texts(events, "info")
+    assert "WEIGHTS=imagenet is not used" in texts(events, "warning")
     assert second["SCORE"] > 0.6
     assert "it has seen these places" in Path(second["OUTPUT_HTML"]).read_text(encoding="utf-8")
     assert "it has seen these places" not in Path(first["OUTPUT_HTML"]).read_text(encoding="utf-8")
