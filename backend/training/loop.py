@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -277,8 +277,11 @@ class Trainer:
         self.average.updates = state["updates"]
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
-        self.arithmetic.scaler.load_state_dict(state["scaler"])
-        self.outcome = Outcome.from_state(state["outcome"])
+        if state["scaler"]:  # empty where the training was not in 16-bit floats
+            self.arithmetic.scaler.load_state_dict(state["scaler"])
+        self.outcome = replace(Outcome.from_state(state["outcome"]), precision=self.arithmetic.precision)
+        # The usual batch, and with it the steps of an epoch, may differ on another device; the schedule was made for these.
+        self._steps = self._schedule.total_steps // self.settings.max_epochs
 
 
 def average_gradients(parameters: list[nn.Parameter], ranks: Ranks) -> bool:

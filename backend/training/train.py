@@ -60,7 +60,7 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
             yield info(f"{ranks.size} processes train together; this is number {ranks.rank + 1}.")
         store, split = yield from _read_chips(settings)
         start = yield from start_network(settings, store)
-        unfinished = stack.enter_context(Unfinished(Path(settings.output), start.settings, store, ranks.is_first))
+        unfinished = stack.enter_context(Unfinished(Path(settings.output), start.settings, store, job_id, ranks.is_first))
         runner = yield from _prepare(start, store, ranks, unfinished)
         yield from runner.run_first(output.partial / CHECKPOINTS if output else None, chosen.name)
         if output is None:

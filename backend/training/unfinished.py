@@ -8,6 +8,7 @@ ends well removes it, and so does one that its user cancels; one that fails, die
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,11 +18,13 @@ from typing import Any
 import torch
 
 from ..errors import ToolboxError
+from ..runtime.output_folder import partial_name
 from ..runtime.protocol import CANCEL_FILE, Event, info, warning
 from .dataset import ChipStore
 from .settings import TrainSettings
 
 UNFINISHED = ".unfinished.pt"
+BEING_WRITTEN = partial_name("unfinished.pt")  # a name that an output folder takes for ours when a crash leaves it
 SECONDS_BETWEEN = 30.0  # a state is several times the model's size; on a fast card an epoch is shorter than writing it
 FREE_TO_CHANGE = ("resume", "device", "cache", "output")  # settings that do not change what is learned
 SHOWN_DIFFERENCES = 4
@@ -34,16 +37,21 @@ class Unfinished:
         folder: The output folder.
         settings: The request.
         store: Scanned and split chips.
+        job_id: Of this run.
         writes: False for processes that only train along.
     """
 
-    def __init__(self, folder: Path, settings: TrainSettings, store: ChipStore, writes: bool = True) -> None:
+    def __init__(self, folder: Path, settings: TrainSettings, store: ChipStore, job_id: str, writes: bool = True) -> None:
         self._path = folder / UNFINISHED
+        self._job_id = job_id
         self._writes = writes
         self._described = _describe(settings, store)
         self._written = time.monotonic()
 
     def __enter__(self) -> Unfinished:
+        if self._writes:
+            with contextlib.suppress(OSError):
+                self._path.with_name(BEING_WRITTEN).unlink(missing_ok=True)  # of a run that died while it wrote
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -70,7 +78,7 @@ class Unfinished:
             return None
         try:
             found = torch.load(self._path, map_location="cpu", weights_only=True)
-            described, state = found["described"], found["state"]
+            described, state, job = found["described"], found["state"], str(found["job"])
             epoch = state["trainer"]["epoch"]
         except Exception as failure:  # whatever a damaged file makes PyTorch raise
             raise ToolboxError(f"The unfinished training {self._path} cannot be read; delete it or switch RESUME off.") from failure
@@ -79,6 +87,9 @@ class Unfinished:
                 f"The unfinished training in OUTPUT differs from this one ({'; '.join(differences)}); give the same settings and "
                 "chips, or switch RESUME off to start anew."
             )
+        left = self._path.with_name(partial_name(job))
+        if self._writes and job != self._job_id and left.parent == self._path.parent:
+            shutil.rmtree(left, ignore_errors=True)  # where the machine died, nobody has tidied up
         yield info(f"Going on after epoch {epoch} of the unfinished training.")
         return state
 
@@ -86,9 +97,9 @@ class Unfinished:
         """Writes the state if the last one is old enough; a full disk is told, and the state before is left."""
         if not self._writes or (not at_once and time.monotonic() - self._written < SECONDS_BETWEEN):
             return
-        temporary = self._path.with_suffix(".partial")
+        temporary = self._path.with_name(BEING_WRITTEN)
         try:
-            torch.save({"described": self._described, "state": state}, temporary)
+            torch.save({"described": self._described, "state": state, "job": self._job_id}, temporary)
             temporary.replace(self._path)
         except (OSError, RuntimeError) as failure:  # PyTorch's writer raises RuntimeError on a full disk
             with contextlib.suppress(OSError):

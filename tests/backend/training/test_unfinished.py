@@ -67,6 +67,30 @@ def test_a_resumed_training_ends_as_if_it_had_never_been_interrupted(settings, t
     assert list_files(outputs["OUTPUT"]) == sorted(names)
 
 
+def test_what_a_crash_leaves_half_written_is_no_hindrance_and_is_tidied_up(settings, monkeypatch):
+    request = settings(max_epochs=3)
+    interrupt(request, monkeypatch, 1)
+    folder = Path(request.output)
+    (folder / unfinished.BEING_WRITTEN).write_bytes(b"half a state")
+    (folder / ".partial-crashed" / "checkpoints").mkdir(parents=True)
+    (folder / ".partial-other").mkdir()
+    events, outputs = run(settings(max_epochs=3, resume=True))
+    assert "Going on after epoch 1" in texts(events, "info")
+    assert list_files(outputs["OUTPUT"]) == FILES
+    assert [path.name for path in folder.glob(".partial-*")] == [".partial-other"]  # of a job that may be at work
+
+
+def test_a_training_goes_on_on_a_device_with_another_usual_batch(settings, monkeypatch):
+    monkeypatch.setattr(loop, "SMALLEST_EPOCH", 1)
+    options = {"max_epochs": 4, "batch_size": 0, "refit": "never"}
+    monkeypatch.setitem(loop.DEFAULT_BATCH, "cpu", 16)
+    interrupt(settings(**options), monkeypatch, 2)
+    monkeypatch.setitem(loop.DEFAULT_BATCH, "cpu", 2)  # as if a card with memory had gone
+    events, outputs = run(settings(resume=True, **options))
+    assert outputs["EPOCHS"] == 4
+    assert "Epoch 4 of 4, step 2 of 2" in texts(events, "progress")  # of 25 chips; the rest of what the schedule was made for
+
+
 def test_without_resume_the_training_starts_anew_and_says_what_was_there(settings, monkeypatch):
     interrupt(settings(max_epochs=3), monkeypatch, 1)
     events, outputs = run(settings(max_epochs=3))
