@@ -63,7 +63,10 @@ def add_network(tool: ToolboxAlgorithm) -> None:
     )
     tool.add(
         QgsProcessingParameterFile("PRETRAINED_MODEL", tr("Pretrained model"), file, "", None, True, MODEL_FILTER),
-        tr("A model to go on from; it decides model type and backbone."),
+        tr(
+            "A model to go on from; it decides model type and backbone. Bands and classes may differ: those of the same name keep "
+            "what the model knows of them, which the log lists."
+        ),
         advanced=True,
     )
 

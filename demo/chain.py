@@ -66,19 +66,9 @@ def export_land_cover(scene: Path, land_cover: Path, output: Path) -> dict[str, 
     return run_tool("exporttrainingdata", INPUT=scene, LABEL_RASTER=land_cover, OUTPUT=output, **CHIPS)
 
 
-def train(chips: Path, output: Path, sample: Path, epochs: int, **more: object) -> dict[str, object]:
-    """A U-Net on a folder of chips, its encoder pretrained on ImageNet."""
-    return run_tool(
-        "trainmodel",
-        INPUT=chips,
-        MODEL_TYPE="unet",
-        BACKBONE=BACKBONE,
-        WEIGHTS="file",
-        WEIGHTS_FILE=sample / WEIGHTS,
-        MAX_EPOCHS=epochs,
-        OUTPUT=output,
-        **more,
-    )
+def train(chips: Path, output: Path, epochs: int, **start: object) -> dict[str, object]:
+    """A U-Net on a folder of chips; `start` says from which weights, and how fast it learns."""
+    return run_tool("trainmodel", INPUT=chips, MODEL_TYPE="unet", BACKBONE=BACKBONE, MAX_EPOCHS=epochs, OUTPUT=output, **start)
 
 
 def classify(scene: Path, model: object, output: Path) -> dict[str, object]:

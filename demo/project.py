@@ -142,4 +142,3 @@ def write_project(folder: Path) -> Path:
         raise RuntimeError(f"QGIS could not render {picture}")
     project.clear()
     return picture
-

@@ -36,12 +36,13 @@ def run_chain(sample: Path, output: Path, fold: int) -> tuple[Path, Accuracy]:
     scene, held_out = output / "scene.vrt", output / "held_out.gpkg"
     chips, weak_chips = output / "chips", output / "chips_land_cover"
     pretrained, model = output / "pretrained", output / "model"
+    encoder = {"WEIGHTS": "file", "WEIGHTS_FILE": sample / chain.WEIGHTS}  # pretrained on ImageNet
     finish = {"PRETRAINED_MODEL": pretrained / "pretrained.dlpk", "LEARNING_RATE": 5e-4}
     steps = (
         ("Exporting chips of the land-cover map", lambda: chain.export_land_cover(scene, output / "land_cover.tif", weak_chips)),
         ("Exporting chips of the polygons", lambda: chain.export_polygons(scene, output / "training.gpkg", chips)),
-        ("Pretraining on the land-cover map", lambda: chain.train(weak_chips, pretrained, sample, WEAK_EPOCHS)),
-        ("Training on the polygons", lambda: chain.train(chips, model, sample, POLYGON_EPOCHS, **finish)),
+        ("Pretraining on the land-cover map", lambda: chain.train(weak_chips, pretrained, WEAK_EPOCHS, **encoder)),
+        ("Training on the polygons", lambda: chain.train(chips, model, POLYGON_EPOCHS, **finish)),
         ("Classifying the scene", lambda: chain.classify(scene, model / "model.dlpk", output / "classes.tif")),
     )
     for text, step in steps:

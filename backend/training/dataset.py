@@ -217,7 +217,10 @@ class ChipStore:
         return Ground({number: self._frames[number] for number in numbers})
 
     def find_measured(self, number: int) -> Tensor:
-        """Pixels (H, W) of a held-out chip in which its labels are measured, bool; elsewhere another chip shows the place better."""
+        """Pixels (H, W) of a held-out chip in which its labels are measured, bool; elsewhere another chip shows the place better.
+
+        Should that one lack a label there, as MIN_OVERLAP_RATIO of the export may have it, the pixel is not measured at all.
+        """
         return torch.from_numpy(self._held_out_ground.find_own(number).copy())
 
     def use_all_labels(self) -> None:

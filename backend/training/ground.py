@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from shapely import STRtree, box
 
 DIGITS = 6  # of a position in another chip, in pixels; far finer than what chips of one grid differ by
-SAME_DEPTH = 1e-4  # pixels: both chips show the place equally well, and the first one has it
+SAME_DEPTH = 0.05  # pixels: both show the place equally well, and the first one has it; coordinates in world files are rounded
 KEPT_MASKS = 32  # chips of a regular grid differ only in which neighbours they have
 
 Position = tuple[float, float, float, float, float, float]

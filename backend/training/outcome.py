@@ -78,5 +78,7 @@ class Outcome:
 
 
 def is_better(score: float, than: float, monitor: str) -> bool:
-    """Whether a monitored figure is better than another one; a loss is the better the smaller it is."""
+    """Whether a monitored figure is better than another one; a loss is the better the smaller it is; none (NaN) is the worst."""
+    if math.isnan(than):
+        return not math.isnan(score)
     return score < than if monitor == "valid_loss" else score > than

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from .outcome import Outcome
 from .output import CHARACTERISTICS, REPORT
 from .report import ReportData, per_class_figures, render_report
 from .samples import Sample, ShownClass, choose_chips, list_classes, predict_samples
-from .settings import TrainSettings
+from .settings import TrainSettings, parameter_name
 from .split import Split
 from .split_map import SplitMap, draw_split_maps
 from .validation import chips_at_once
@@ -214,7 +215,8 @@ def _list_notes(facts: RunFacts) -> list[str]:
 def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, str]]]:
     """Sections of the report with names and values; `trained` are the pixels of the ground trained on."""
     store, split, outcome = facts.store, facts.split, facts.outcome
-    held = facts.outcome.confusion.total
+    index, held = store.folders[0].index, outcome.confusion.total
+    weights = sum(tensor.numel() for tensor in outcome.state_dict.values()) / 1e6
     kept = f"epoch {outcome.best_epoch} kept by {MONITOR_NAMES[facts.settings.monitor]}"
     encoder = ENCODERS[facts.settings.backbone]
     return {
@@ -223,7 +225,8 @@ def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, 
             ("Chips", f"{len(store)} of {store.chip_size[1]} x {store.chip_size[0]} pixels"),
             ("Struck out", f"{sum(folder.struck_out for folder in store.folders)} chips"),
             ("Bands", ", ".join(band.name for band in store.bands)),
-            ("Sensor", store.folders[0].index.sensor or "not told by the images"),
+            ("Ground sample distance", f"{index.gsd_m:g} m" if index.gsd_m is not None else "unknown, since the images have no CRS"),
+            ("Sensor", index.sensor or "not told by the images"),
             ("Unlabelled pixels", "class 0, Background" if store.has_background else "ignored"),
         ],
         "Split": [
@@ -234,6 +237,7 @@ def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, 
         "Network": [
             ("Architecture", ARCHITECTURES[facts.settings.model_type].title),
             ("Backbone", f"{facts.settings.backbone} (licence of its usual ImageNet weights: {encoder.licence})"),
+            ("Size", f"{weights:.1f} million weights"),
             ("First weights", facts.origin),
         ],
         "Run": [
@@ -242,8 +246,19 @@ def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, 
             ("Batch and learning rate", f"{outcome.batch_size} chips, peak {outcome.learning_rate:g}"),
             ("Precision", outcome.precision),
             ("Device", facts.device),
-            ("Duration", describe_seconds(facts.seconds)),
+            ("Duration", f"{describe_seconds(facts.seconds)}, until {datetime.now().astimezone():%Y-%m-%d %H:%M %z}"),
             ("Versions", f"Deep Learning Toolbox {__version__}, PyTorch {torch.__version__}"),
         ],
-        "Settings": [(name, str(value)) for name, value in asdict(facts.settings).items()],
+        "Settings": _list_settings(facts.settings),
     }
+
+
+def _list_settings(settings: TrainSettings) -> list[tuple[str, str]]:
+    """Parameters of the tool under their own names, with values as they are given there."""
+    rows = []
+    for name, value in asdict(settings).items():
+        if name == "cache":  # a folder of this computer, no parameter
+            continue
+        shown = "; ".join(map(str, value)) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
+        rows.append((parameter_name(name), "" if shown is None else str(shown)))
+    return rows

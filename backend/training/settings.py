@@ -31,7 +31,9 @@ RANGES = {  # setting: lowest, highest allowed value
 SMALLEST_CHIP = 16
 LARGEST_CHIP = 8192
 # Where the algorithm's name is not the field's in capitals.
-PARAMETERS = {"folder": "INPUT", "unlabelled": "UNLABELED", "validation_folder": "VALIDATION_INPUT"}
+PARAMETERS = {
+    "folder": "INPUT", "more_folders": "MORE_INPUTS", "unlabelled": "UNLABELED", "validation_folder": "VALIDATION_INPUT",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,14 +159,14 @@ class TrainSettings:
     def _find_value_faults(self) -> Iterator[str]:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                yield f"{_parameter(name)} '{getattr(self, name)}' is unknown; choose one of {', '.join(choices)}."
+                yield f"{parameter_name(name)} '{getattr(self, name)}' is unknown; choose one of {', '.join(choices)}."
         for name, (low, high) in RANGES.items():
             if not low <= getattr(self, name) <= high:
-                yield f"{_parameter(name)} is {getattr(self, name)}; it must lie between {low:g} and {high:g}."
+                yield f"{parameter_name(name)} is {getattr(self, name)}; it must lie between {low:g} and {high:g}."
         if self.chip_size and not SMALLEST_CHIP <= self.chip_size <= LARGEST_CHIP:
             yield f"CHIP_SIZE is {self.chip_size}; it must be 0 or lie between {SMALLEST_CHIP} and {LARGEST_CHIP}."
 
 
-def _parameter(name: str) -> str:
+def parameter_name(name: str) -> str:
     """Name of the algorithm's parameter for a setting."""
     return PARAMETERS.get(name, name.upper())

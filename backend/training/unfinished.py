@@ -93,9 +93,9 @@ class Unfinished:
         yield info(f"Going on after epoch {epoch} of the unfinished training.")
         return state
 
-    def save(self, state: dict[str, Any], at_once: bool = False) -> Iterator[Event]:
+    def save(self, state: dict[str, Any]) -> Iterator[Event]:
         """Writes the state if the last one is old enough; a full disk is told, and the state before is left."""
-        if not self._writes or (not at_once and time.monotonic() - self._written < SECONDS_BETWEEN):
+        if not self._writes or time.monotonic() - self._written < SECONDS_BETWEEN:
             return
         temporary = self._path.with_name(BEING_WRITTEN)
         try:

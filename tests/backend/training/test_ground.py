@@ -7,7 +7,7 @@ import torch
 from affine import Affine
 from deep_learning_toolbox.backend.training.dataset import ChipStore
 from deep_learning_toolbox.backend.training.evaluation import count_trained
-from deep_learning_toolbox.backend.training.ground import Frame, Ground
+from deep_learning_toolbox.backend.training.ground import SAME_DEPTH, Frame, Ground
 from deep_learning_toolbox.backend.training.losses import IGNORE
 from deep_learning_toolbox.backend.training.split import hold_out_folders, split_blocks
 
@@ -40,6 +40,17 @@ def test_each_place_is_spoken_for_by_one_chip_whatever_the_stride(step):
     assert np.array_equal(own, shown > 0)
 
 
+def test_places_rounded_to_a_hundredth_of_a_pixel_are_neither_lost_nor_counted_twice():
+    noise = np.random.default_rng(0).uniform(-0.01, 0.01, (2, 100)) * 0.25
+    places = [(column, row) for row in range(0, 40, 6) for column in range(0, 60, 10)]
+    frames = {}
+    for number, place in enumerate(places):
+        moved = Affine.translation(*noise[:, number]) * frame(*place).transform
+        frames[number] = (*place, Frame(0, moved, SHAPE))
+    own, shown = seen_by(frames, (60, 90))
+    assert np.array_equal(own, shown > 0)
+
+
 def test_a_place_belongs_to_the_chip_in_which_it_lies_deepest():
     ground = Ground({0: frame(0, 0), 1: frame(10, 0)})
     first, second = ground.find_own(0), ground.find_own(1)
@@ -61,7 +72,7 @@ def test_turned_chips_share_the_ground_that_both_show(angle):
     spoken = np.argwhere(ground.find_own(0))[:, ::-1] + 0.5  # x, y
     position = ~turned.transform * straight.transform
     here, there = ([min(x, 20 - x, y, 12 - y) for x, y in places] for places in (spoken, [position * tuple(xy) for xy in spoken]))
-    assert all(own >= other - 1e-3 for own, other in zip(here, there, strict=True))
+    assert all(own >= other - SAME_DEPTH for own, other in zip(here, there, strict=True))
     assert 0 < len(spoken) < 12 * 20
     assert len(spoken) + ground.find_own(1).sum() < 2 * 12 * 20
 

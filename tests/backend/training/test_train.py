@@ -194,6 +194,9 @@ def test_the_report_is_self_contained_and_escapes_names(settings):
     assert "Wässer &lt;b&gt;" in page
     assert "<b>" not in page
     assert "optimistic" in page
+    assert "<td>UNLABELED</td>\n<td>auto</td>" in page  # under the names of the tool's parameters
+    assert "<td>MORE_INPUTS</td>\n<td></td>" in page
+    assert "unknown, since the images have no CRS" in page
     assert "optimistic" in texts(events, "warning")
     assert page.count("data:image/png;base64,") == 5 + 4 * page.count('<figure class="strip">')
     assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
