@@ -142,3 +142,4 @@ def write_project(folder: Path) -> Path:
         raise RuntimeError(f"QGIS could not render {picture}")
     project.clear()
     return picture
+
