@@ -221,7 +221,7 @@ class ChipStore:
 
         Should that one lack a label there, as MIN_OVERLAP_RATIO of the export may have it, the pixel is not measured at all.
         """
-        return torch.from_numpy(self._held_out_ground.find_own(number).copy())
+        return torch.from_numpy(self._held_out_ground.find_own(number))
 
     def use_all_labels(self) -> None:
         """Gives the held-out labels to the training, too; they can still be looked at as such."""

@@ -23,7 +23,7 @@ from shapely import STRtree, box
 
 DIGITS = 6  # of a position in another chip, in pixels; far finer than what chips of one grid differ by
 SAME_DEPTH = 0.05  # pixels: both show the place equally well, and the first one has it; coordinates in world files are rounded
-KEPT_MASKS = 32  # chips of a regular grid differ only in which neighbours they have
+KEPT_MASKS = 512  # as bits; chips of a regular grid differ only in which of their eight neighbours they have
 
 Position = tuple[float, float, float, float, float, float]
 
@@ -77,7 +77,8 @@ class Ground:
                 if other != number:
                     position = ~self._frames[other].transform * frame.transform
                     neighbours.append((_round(position), self._frames[other].shape, other < number))
-        return _find_deepest(frame.shape, tuple(neighbours))
+        bits = _find_deepest(frame.shape, tuple(neighbours))
+        return np.unpackbits(bits, count=frame.shape[0] * frame.shape[1]).view(bool).reshape(frame.shape)
 
 
 def _round(matrix: Affine) -> Position:
@@ -87,8 +88,8 @@ def _round(matrix: Affine) -> Position:
 
 
 @lru_cache(KEPT_MASKS)
-def _find_deepest(shape: tuple[int, int], neighbours: tuple[tuple[Position, tuple[int, int], bool], ...]) -> NDArray[np.bool_]:
-    """Pixels (H, W) of a chip of that shape that lie at least as deep in no neighbour.
+def _find_deepest(shape: tuple[int, int], neighbours: tuple[tuple[Position, tuple[int, int], bool], ...]) -> NDArray[np.uint8]:
+    """Pixels (H, W) of a chip of that shape that lie at least as deep in no neighbour, as bits, row by row.
 
     Args:
         shape: Rows and columns.
@@ -101,8 +102,7 @@ def _find_deepest(shape: tuple[int, int], neighbours: tuple[tuple[Position, tupl
     for matrix, other_shape, wins_ties in neighbours:
         lead = depth - _measure_depth(*(Affine(*matrix) * (x, y)), other_shape)
         own &= lead > (SAME_DEPTH if wins_ties else -SAME_DEPTH)
-    own.flags.writeable = False
-    return own
+    return np.packbits(own)
 
 
 def _measure_depth(x: NDArray[np.float64], y: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
