@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -204,12 +205,22 @@ def _list_notes(facts: RunFacts) -> list[str]:
         listed = ", ".join(facts.classes[index].name for index in facts.split.not_validated)
         where = "the validation folder has none of their labels" if facts.settings.split == "folder" else "all labels are in one block"
         notes.append(f"Not validated, since {where}: {listed}. The means leave them out.")
+    if single := _find_single_blocks(facts):
+        notes.append(f"A single polygon or block is held out of {', '.join(single)}: figures of so few labels are rough.")
     if facts.split.not_trained:
         listed = ", ".join(facts.classes[index].name for index in facts.split.not_trained)
         notes.append(
             f"Only the validation folder has labels of {listed}, so the model does not know them, and the means count them as 0."
         )
     return notes
+
+
+def _find_single_blocks(facts: RunFacts) -> list[str]:
+    """Names of the classes of which only one block of labels is held out; none where blocks are chips or whole folders."""
+    if facts.settings.split != "spatial":
+        return []
+    counts = Counter(index for block in facts.split.validation for index, pixels in facts.store.census[block].items() if pixels)
+    return [entry.name for index, entry in enumerate(facts.classes) if counts[index] == 1]
 
 
 def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, str]]]:

@@ -80,10 +80,10 @@ def test_the_score_is_what_the_packaged_model_reaches_on_the_held_out_labels(set
     list(store.scan())
     store.apply_split(split_blocks(store.census, request.validation_percent, request.seed))
     confusion, values = ConfusionMatrix(description.class_values), np.array([3, 8])
-    for chip in store.get(store.validation_chips, validation=True):
+    for number, chip in zip(store.validation_chips, store.get(store.validation_chips, validation=True), strict=True):
         with torch.inference_mode():
             found = network(chip.image[None]).argmax(1)[0]
-        known = chip.target >= 0
+        known = (chip.target >= 0) & store.find_measured(number)
         confusion.update(values[chip.target[known].numpy()], values[found[known].numpy()])
     assert confusion.mean_iou == pytest.approx(outputs["SCORE"], abs=0.01)
 
@@ -213,7 +213,9 @@ def test_a_class_with_one_polygon_is_shown_as_not_validated(settings, tmp_path, 
     events, outputs = run(settings(folder=str(folder)))
     assert "Not validated, since all labels are in one block: c." in texts(events, "warning")
     assert "No chip holds a label of d" in texts(events, "warning")
-    assert "not validated" in Path(outputs["OUTPUT_HTML"]).read_text(encoding="utf-8")
+    page = Path(outputs["OUTPUT_HTML"]).read_text(encoding="utf-8")
+    assert "not validated" in page
+    assert "A single polygon or block is held out of a, b: figures of so few labels are rough." in page
     assert load_model(outputs["MODEL"])[0].training["not_validated"] == ["c"]
 
 
