@@ -74,7 +74,7 @@ def make_extent(case, transform):
     return pixel_box(left, top, right, bottom, transform).bounds, *inside
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(requests)
 def test_every_pixel_ends_where_it_started(case):
     transform, crs = (GEOGRAPHIC, "EPSG:4326") if case["is_geographic"] else (TRANSFORM, UTM)
