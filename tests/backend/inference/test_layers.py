@@ -188,6 +188,12 @@ def test_the_strips_of_a_sieve_fit_into_the_memory_with_margins_that_are_high_en
     assert plan.margin >= 2 * smallest or plan.strip == height
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 2)])
+def test_a_raster_smaller_than_the_smallest_region_keeps_its_class(tmp_path, shape):
+    classes, _ = run(tmp_path, np.ones((2, *shape), np.float32), min_region=50)
+    assert np.array_equal(classes, np.full(shape, 2))
+
+
 def test_a_smallest_region_that_takes_too_much_memory_is_refused_before_the_network_runs(tmp_path):
     network = FirstBandNetwork(3)
     with pytest.raises(ToolboxError, match=r"MIN_REGION 10,000 needs 644 MB on a raster of 450 columns.* at most 994 pixels"):
