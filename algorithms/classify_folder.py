@@ -95,7 +95,7 @@ class ClassifyFolder(BackendAlgorithm):
         folder = self.output_path(parameters, self.OUTPUT, context)
         items = []
         for number, (raster, output) in enumerate(zip(self._rasters, name_outputs(self._rasters, folder))):
-            item: dict[str, Any] = {"raster": raster.source, "output": output}
+            item: dict[str, Any] = {"raster": raster.source, "output": output, "has_georeference": raster.has_georeference}
             extent = self.extent_of(parameters, self.EXTENT, context, raster)
             if extent is not None:
                 item["extent"] = extent

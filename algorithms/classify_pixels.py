@@ -109,6 +109,7 @@ class ClassifyPixels(BackendAlgorithm):
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
         self._mask = self.parameterAsSource(parameters, self.MASK, context)
+        self._mask_place = self.vector_path(parameters, self.MASK, context)
         return True
 
     def processAlgorithm(
@@ -128,9 +129,11 @@ class ClassifyPixels(BackendAlgorithm):
             "output": self.layer_path(parameters, self.OUTPUT, context),
             "polygons": self.layer_path(parameters, self.OUTPUT_POLYGONS, context) or None,
             "extent": self.extent_of(parameters, self.EXTENT, context, self._raster),
+            "has_georeference": self._raster.has_georeference,
         }
         for name, setting in RASTERS.items():
             settings[setting] = self.layer_path(parameters, name, context) or None
+        self.refuse_overwriting(settings["polygons"] or "", [self._mask_place])
         if self._mask is not None:
             writer = LabelWriter(self._raster, context.transformContext(), 0.0, job.feedback, job.check_cancelled)
             write_mask(writer, self._mask, job.folder / MASK_FILE)

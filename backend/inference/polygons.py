@@ -6,6 +6,7 @@ The raster is traced in strips, so that memory holds the regions on the border o
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -17,10 +18,12 @@ import rasterio
 import shapely
 from rasterio.windows import Window
 
+from ..errors import ToolboxError
 from ..labels.segments.outlines import OutlineTracer
 from ..labels.vector import move
 from ..labels.vector_file import LayerWriter, categorised_style
 from ..runtime.disk import checked_writing
+from ..runtime.output_files import STALE
 from ..runtime.output_folder import partial_name
 from .sidecars import LegendEntry
 
@@ -43,13 +46,25 @@ class PolygonOutput:
         self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
         self._legend, self._gsd_m = legend, gsd_m
         self.written = 0
+        self._made: list[Path] = []
 
     def __enter__(self) -> PolygonOutput:
-        self._partial.mkdir(parents=True, exist_ok=True)
+        """Makes the partial folder, empty; raises ToolboxError when it cannot be written."""
+        if self.path.is_dir():
+            raise ToolboxError(f"OUTPUT_POLYGONS {self.path} is a folder; give the name of a file ending in .gpkg.")
+        self._made = [folder for folder in self.path.parents if not folder.exists()]
+        try:
+            shutil.rmtree(self._partial, ignore_errors=True)  # of a run that was killed
+            self._partial.mkdir(parents=True)
+        except OSError as failure:
+            raise ToolboxError(f"The output {self.path} cannot be written ({failure.strerror}); choose another folder.") from failure
         return self
 
     def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # not empty: it holds the result
+                folder.rmdir()
 
     def trace(self, raster: Path) -> Iterator[float]:
         """Traces a class raster; yields the share done."""
@@ -87,7 +102,8 @@ class PolygonOutput:
         made = [(self._partial / f"{self.path.stem}{ending}", self.path.with_suffix(ending)) for ending in (".qml", ".gpkg")]
         aside = self._partial / "previous"
         aside.mkdir()
-        return [*((target, aside / target.name) for _, target in made if target.exists()), *made]
+        previous = [target for _, target in made] + [Path(f"{self.path}{ending}") for ending in STALE]
+        return [*((target, aside / target.name) for target in previous if target.exists()), *made]
 
 
 def _regions(source: rasterio.DatasetReader) -> Iterator[tuple[float, Iterator[tuple[int, shapely.Polygon]]]]:

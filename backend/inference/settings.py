@@ -50,6 +50,7 @@ class ClassifySettings:
         predict_background: False = class 0 never wins.
         device: ``auto``, ``cpu``, ``mps``, ``cuda``, ``cuda:1``; ``cuda:0,cuda:1`` shares the raster among these.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; see `precision`.
+        has_georeference: False when QGIS shows row r of the raster at y = −r.
     """
 
     raster: str
@@ -72,6 +73,7 @@ class ClassifySettings:
     predict_background: bool = True
     device: str = "auto"
     precision: str = "auto"
+    has_georeference: bool = True
 
     def __post_init__(self) -> None:
         """Gathers all faults and raises one ToolboxError."""
