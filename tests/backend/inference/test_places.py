@@ -59,7 +59,7 @@ def test_polygons_that_cannot_be_written_are_refused_before_the_network_runs(tmp
     source = write_raster(tmp_path / "image.tif", scene() + 2, names=("a", "b"))
     (tmp_path / "folder.gpkg").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(ToolboxError, match="is a folder|cannot be written"):
+    with pytest.raises(ToolboxError, match=r"is a folder|cannot be written"):
         classify(source, tmp_path / "out" / "classes.tif", UntouchedNetwork(3), polygons=str(tmp_path / place))
     assert not (tmp_path / "out").exists()
 
