@@ -85,9 +85,12 @@ class ClassifyFolder(BackendAlgorithm):
 
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
-            self._rasters = read_raster_list(parameters.get(self.INPUT), self.INPUT)
+            damaged: list[str] = []
+            self._rasters = read_raster_list(parameters.get(self.INPUT), self.INPUT, damaged=damaged)
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
+        for text in damaged:
+            feedback.pushWarning(self.tr("A raster is left out. {}").format(text))
         self._mask = self.parameterAsSource(parameters, self.MASK, context)
         return True
 
@@ -104,6 +107,9 @@ class ClassifyFolder(BackendAlgorithm):
                 if not item["mask"]:
                     continue
             items.append(item)
+        if not items:
+            text = self.tr("No polygon of MASK meets any of the rasters; check where they lie, and their coordinate systems.")
+            raise ToolboxError(text)
         options = read_options(self, parameters, context)
         return {"items": items, "model": self.input_path(parameters, self.MODEL, context), "output": folder, "options": options}
 

@@ -19,13 +19,12 @@ from qgis.core import (
 from ..backend.errors import ToolboxError
 from .base import BackendAlgorithm, Parameters
 from .classify_parameters import add_model, add_raster, add_result, add_running, find_fault, read_options
-from .job import Job
+from .job import MASK_FILE, Job
 from .label_source import LabelWriter
 from .layer_style import style_when_loaded
 from .raster_source import RasterSource
 from .reference_source import write_mask
 
-MASK_FILE = "mask.gpkg"
 # Optional rasters and the worker's names for them.
 RASTERS = {"OUTPUT_CONFIDENCE": "confidence", "OUTPUT_UNCERTAINTY": "uncertainty", "OUTPUT_PROBABILITIES": "probabilities"}
 
