@@ -7,6 +7,7 @@ cloud-optimised files, move to the final names.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -97,7 +98,7 @@ def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
     """One attempt: the rows of this process; in the first one also what the others have written, and the files."""
     settings, ranks = work.settings, work.ranks
     legend = build_legend(work.model)
-    _refuse_inputs(settings)
+    _check_places(settings, legend)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES))
         opened = open_for(work.model, settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
@@ -110,8 +111,6 @@ def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
         name = name_work(digest, ranks.rank, ranks.size)
         stack.enter_context(hold(name))
         rasters = _open_rasters(stack, settings, name, job, opened.info, list_layers(settings, work.model, legend))
-        # Entered now, since a place that cannot be written should not be found out after hours.
-        polygons = [stack.enter_context(output) for output in _plan_polygons(settings, name, legend, opened.info) if ranks.is_first]
         unfinished = stack.enter_context(Unfinished(job, rasters))
         yield from unfinished.resume()
         yield from job.run(rasters, unfinished.save)
@@ -119,12 +118,24 @@ def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
         _refuse_nothing(job)
         if not ranks.is_first:
             return
-        yield from _finish(job, rasters, polygons, sieve)
+        polygons = yield from _finish(stack, settings, name, job, rasters, opened.info, sieve)
         publish([*polygons, *rasters])
         for raster in rasters:
             remove_others(raster.path, digest)
     yield from _report_areas(job.counts, legend, opened.info)
     yield progress(1.0)
+
+
+def _check_places(settings: ClassifySettings, legend: list[LegendEntry]) -> None:
+    """Raises ToolboxError for an output that would replace a file that is read, and for polygons that cannot be written."""
+    with RasterReader(settings.raster) as reader:
+        read = [settings.raster, *reader.files, settings.model]
+    for name in OUTPUTS:
+        if path := getattr(settings, name):
+            refuse_overwriting(path, read)
+    if settings.polygons:  # they come last, after hours maybe, so their place is tried now
+        with PolygonOutput(Path(settings.polygons), f"try.{os.getpid()}", legend, None):
+            pass
 
 
 def _refuse_nothing(job: Job) -> None:
@@ -133,36 +144,42 @@ def _refuse_nothing(job: Job) -> None:
         raise ToolboxError(f"The raster is nodata everywhere within {where}; check the raster, its nodata value, EXTENT and MASK.")
 
 
-def _finish(job: Job, rasters: list[RasterOutput], polygons: list[PolygonOutput], sieve: SievePlan) -> Iterator[Event]:
-    """Makes of the rows what is to be published."""
+def _finish(
+    stack: ExitStack,
+    settings: ClassifySettings,
+    name: str,
+    job: Job,
+    rasters: list[RasterOutput],
+    raster: RasterInfo,
+    sieve: SievePlan,
+) -> Iterator[Event]:
+    """Makes of the rows what is to be published; returns the polygons, if they are asked for."""
     classes = rasters[-1]
-    if sieve.smallest or polygons:
-        classes.close()
     if sieve.smallest:
+        classes.close()
         for share in sieve_raster(classes.rows, sieve):
             yield progress(COPY_SHARE, f"Removing small regions, {share:.0%}")
         job.counts = count_values(classes.rows)
-    for output in polygons:
-        for share in output.trace(classes.rows):
-            yield progress(COPY_SHARE, f"Tracing polygons, {share:.0%}")
-        yield info(f"{output.written:,} polygons were written.")
+    polygons = yield from _trace_polygons(stack, settings, name, classes, raster)
     for output in rasters:
         for _ in output.finish(job.counts):
             yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
+    return polygons
 
 
-def _refuse_inputs(settings: ClassifySettings) -> None:
-    """Raises ToolboxError when an output would replace a file that is read, be it as a part of a VRT or by another name."""
-    with RasterReader(settings.raster) as reader:
-        read = [settings.raster, *reader.files, settings.model]
-    for name in OUTPUTS:
-        if path := getattr(settings, name):
-            refuse_overwriting(path, read)
-
-
-def _plan_polygons(settings: ClassifySettings, name: str, legend: list[LegendEntry], raster: RasterInfo) -> list[PolygonOutput]:
-    """The polygons to write, if they are asked for."""
-    return [PolygonOutput(Path(settings.polygons), name, legend, raster.gsd_m)] if settings.polygons else []
+def _trace_polygons(
+    stack: ExitStack, settings: ClassifySettings, job_id: str, classes: RasterOutput, raster: RasterInfo
+) -> Iterator[Event]:
+    """The polygons of the class raster, finished; returns a list of one output, empty when they are not asked for."""
+    if not settings.polygons:
+        return []
+    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, raster.gsd_m))
+    if not settings.min_region:
+        classes.close()
+    for share in output.trace(classes.rows):
+        yield progress(COPY_SHARE, f"Tracing polygons, {share:.0%}")
+    yield info(f"{output.written:,} polygons were written.")
+    return [output]
 
 
 def _open_rasters(

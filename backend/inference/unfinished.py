@@ -102,7 +102,11 @@ class Unfinished:
         """Puts the job behind what is written already, and tells so."""
         if not all(output.is_continued for output in self._outputs) or not self._path.exists():
             return
-        job, state = self._job, json.loads(self._path.read_text(encoding="utf-8"))
+        job = self._job
+        try:
+            state = json.loads(self._path.read_text(encoding="utf-8"))
+        except ValueError:  # the machine went down before the disk had it: the rows are written anew
+            return
         job.band, job.row, job.done, job.predictor.precision = (state[name] for name in ("band", "row", "done", "precision"))
         job.counts.update({int(value): count for value, count in state["counts"].items()})
         yield info(f"Going on with an interrupted run of the same request: {job.done:,} of {job.tile_count:,} tiles are done.")

@@ -105,6 +105,18 @@ def test_anything_different_starts_anew_and_clears_what_was_left(tmp_path, each_
     assert not list((tmp_path / "out").glob(".partial-*"))
 
 
+@pytest.mark.parametrize("content", ["", '{"band": 0, "row"'])
+def test_damaged_state_starts_anew(tmp_path, each_step_tells, content):
+    request = request_of(tmp_path, scene(150, 90))
+    interrupt(request, FirstBandNetwork(3), after=12)
+    (state,) = (tmp_path / "out").glob(".partial-*/state.json")
+    state.write_text(content)
+    events = drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
+    assert not any("Going on" in event["message"] for event in events["info"])
+    assert np.array_equal(read(request.output)[0], scene(150, 90)[0] + 1)
+    assert not list((tmp_path / "out").glob(".partial-*"))
+
+
 def test_run_that_its_user_cancels_leaves_nothing(tmp_path, each_step_tells):
     request = request_of(tmp_path, scene(150, 90))
     (tmp_path / CANCEL_FILE).touch()
