@@ -28,6 +28,10 @@ LONG_DTYPES = ("int64", "uint64")
 SENSOR_TAG = "SENSOR"
 
 
+class ReadFailedError(ToolboxError):
+    """Pixels could not be read, although the raster could be opened: it is damaged, or its drive has gone."""
+
+
 @dataclass(frozen=True)
 class RasterInfo:
     """What a raster is, without its pixels. Tuples hold one entry per band, band 1 first."""
@@ -213,7 +217,11 @@ class RasterReader:
             image[:, rows_inside, columns_inside] = values
             valid[:, rows_inside, columns_inside] = self._valid(values, inside)
         except RasterioIOError as error:
-            raise ToolboxError(f"{self.info.source} cannot be read ({error}); the file seems to be damaged.") from error
+            reason = error.__cause__ or error  # rasterio's own words are "See previous exception"
+            raise ReadFailedError(
+                f"{self.info.source} cannot be read in the rows {top + 1:,} to {bottom:,} ({reason}): a file is damaged, or not to be "
+                "reached; copy it again, or mend the connection, and run again."
+            ) from error
         return image, valid
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
