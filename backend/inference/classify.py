@@ -173,7 +173,8 @@ def _trace_polygons(
     """The polygons of the class raster, finished; returns a list of one output, empty when they are not asked for."""
     if not settings.polygons:
         return []
-    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, raster.gsd_m))
+    per_class = settings.polygons_per == "class"
+    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, raster.gsd_m, per_class))
     if not settings.min_region:
         classes.close()
     for share in output.trace(classes.rows):

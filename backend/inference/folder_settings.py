@@ -11,7 +11,7 @@ from ..errors import ToolboxError
 from .settings import ClassifySettings
 
 OF_AN_ITEM = ("raster", "output", "extent", "mask", "has_georeference")
-WITHOUT = ("model", "confidence", "uncertainty", "probabilities", "polygons")
+WITHOUT = ("model", "confidence", "uncertainty", "probabilities", "polygons", "polygons_per")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The class raster as polygons: one for each connected region of a class, with the fields of a label layer.
+"""The class raster as polygons: one for each connected region of a class, or for each class, with the fields of a label layer.
 
-The raster is traced in strips, so that memory holds the regions on the border of two strips and a batch of finished ones.
+The raster is traced in strips, so that memory holds the regions on the border of two strips and a batch of finished ones; for a
+polygon of each class, all regions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 import numpy as np
 import rasterio
@@ -29,6 +31,8 @@ from .sidecars import LegendEntry
 
 STRIP_ROWS = 512
 BATCH = 5000
+# Share done, and what is complete by then: class value, and outline in pixels.
+Traced: TypeAlias = Iterator[tuple[float, Iterator[tuple[int, shapely.Polygon | shapely.MultiPolygon]]]]
 
 
 class PolygonOutput:
@@ -39,12 +43,14 @@ class PolygonOutput:
         job_id: Names the partial folder.
         legend: The classes.
         gsd_m: Ground sample distance in metres, for areas; None = unknown.
+        per_class: One multipolygon for each class.
     """
 
-    def __init__(self, path: Path, job_id: str, legend: list[LegendEntry], gsd_m: float | None) -> None:
+    def __init__(self, path: Path, job_id: str, legend: list[LegendEntry], gsd_m: float | None, per_class: bool = False) -> None:
         self.path = path.absolute()
         self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
         self._legend, self._gsd_m = legend, gsd_m
+        self._per_class = per_class
         self.written = 0
         self._made: list[Path] = []
 
@@ -71,8 +77,8 @@ class PolygonOutput:
         names = {entry.value: entry.name for entry in self._legend}
         made = self._partial / f"{self.path.stem}.gpkg"
         with checked_writing(self._partial), rasterio.open(raster) as source:
-            writer = LayerWriter(made, "Polygon", source.crs.to_wkt() if source.crs else None)
-            for share, regions in _regions(source):
+            writer = LayerWriter(made, "MultiPolygon" if self._per_class else "Polygon", source.crs.to_wkt() if source.crs else None)
+            for share, regions in _join_classes(_regions(source)) if self._per_class else _regions(source):
                 while part := list(islice(regions, BATCH)):
                     self._write(writer, part, source.transform, names)
                 yield share
@@ -82,7 +88,7 @@ class PolygonOutput:
         made.with_suffix(".qml").write_bytes(categorised_style("Classvalue", categories, "Polygon"))
 
     def _write(
-        self, writer: LayerWriter, regions: Iterable[tuple[int, shapely.Polygon]], transform: rasterio.Affine, names: dict[int, str]
+        self, writer: LayerWriter, regions: Iterable[tuple[int, shapely.Geometry]], transform: rasterio.Affine, names: dict[int, str]
     ) -> None:
         values = np.array([value for value, _ in regions], np.int32)
         outlines = np.array([polygon for _, polygon in regions], object)
@@ -106,8 +112,19 @@ class PolygonOutput:
         return [*((target, aside / target.name) for target in previous if target.exists()), *made]
 
 
-def _regions(source: rasterio.DatasetReader) -> Iterator[tuple[float, Iterator[tuple[int, shapely.Polygon]]]]:
-    """Share done, and the regions, (class value, outline in pixels), that are complete by then."""
+def _join_classes(traced: Traced) -> Traced:
+    """As `_regions`, but a multipolygon for each class, with the last share. Regions of one class touch at corners only."""
+    found: dict[int, list[shapely.Polygon]] = {}
+    share = 0.0
+    for share, regions in traced:
+        for value, outline in regions:
+            found.setdefault(value, []).append(outline)
+        yield share, iter(())
+    yield share, ((value, shapely.MultiPolygon(found[value])) for value in sorted(found))
+
+
+def _regions(source: rasterio.DatasetReader) -> Traced:
+    """The connected regions, strip by strip."""
     tracer = OutlineTracer()
     for top in range(0, source.height, STRIP_ROWS):
         rows = min(STRIP_ROWS, source.height - top)
