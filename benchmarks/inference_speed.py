@@ -31,11 +31,11 @@ from affine import Affine
 from deep_learning_toolbox.backend.imagery.normalise import BandStatistics
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.job import Job
-from deep_learning_toolbox.backend.models.precision import HALF_TYPES
 from deep_learning_toolbox.backend.inference.prepare import open_for, prepare_job
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 from deep_learning_toolbox.backend.labels.schema import ClassSchema
 from deep_learning_toolbox.backend.models.definition import ModelDescription
+from deep_learning_toolbox.backend.models.precision import HALF_TYPES
 from deep_learning_toolbox.backend.models.registry import build_network
 from deep_learning_toolbox.backend.runtime.device import choose_device
 from deep_learning_toolbox.backend.runtime.ranks import Ranks

@@ -2,8 +2,10 @@
 """Speed and memory of the training loop, as ratios measured in one run.
 
 1. Throughput: steps of the real loop (reading, cutting, augmenting, averaging and all) against forward, loss and backward of the same
-   network and batch on tensors that lie in memory, in turns.
+   network and batch on tensors that lie in memory, in turns. By the clock, and by the time of all processor cores, which other load
+   distorts less.
 2. Peak memory of the process with few chips and with many, beyond those that are kept in memory.
+3. Time from the start of the worker's process, as the tool starts it, to the end of the first step on the few chips.
 
 Called by ``make bench`` with the worker's Python.
 """
@@ -11,20 +13,25 @@ Called by ``make bench`` with the worker's Python.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import torch
+from deep_learning_toolbox.backend import __version__
 from deep_learning_toolbox.backend.chips.export import export_chips
 from deep_learning_toolbox.backend.chips.settings import ExportSettings
 from deep_learning_toolbox.backend.models.registry import build_network
+from deep_learning_toolbox.backend.runtime.client import JobCancelled, new_job_folder, run_job
+from deep_learning_toolbox.backend.runtime.interpreter import find_interpreter
+from deep_learning_toolbox.backend.runtime.protocol import Event, Request
 from deep_learning_toolbox.backend.runtime.ranks import Ranks
 from deep_learning_toolbox.backend.training import dataset, loop
 from deep_learning_toolbox.backend.training.batches import Batch
@@ -32,6 +39,7 @@ from deep_learning_toolbox.backend.training.dataset import ChipStore
 from deep_learning_toolbox.backend.training.loop import Plan, Trainer
 from deep_learning_toolbox.backend.training.settings import TrainSettings
 from deep_learning_toolbox.backend.training.split import split_blocks
+from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
 TILE, BANDS, BATCH, ROUNDS, STEPS = 256, 6, 8, 3, 4
@@ -52,6 +60,8 @@ def main() -> None:
         measure_throughput(few)
         peaks = [_peak_of(chips) for chips in (few, make_chips(Path(folder) / "many", MANY))]
         say(f"peak memory: {peaks[0]:.0f} MiB with {FEW} chips, {peaks[1]:.0f} MiB with {MANY}, ratio {peaks[1] / peaks[0]:.2f}")
+        seconds, what = measure_start(few, Path(folder) / "model")
+        say(f"time to the first step, {FEW} chips: {seconds:.1f} s ({what})")
 
 
 def measure_throughput(chips: Path) -> None:
@@ -60,19 +70,39 @@ def measure_throughput(chips: Path) -> None:
     batch = Batch(torch.randn(BATCH, BANDS, TILE, TILE), torch.randint(0, 2, (BATCH, TILE, TILE)))
     loops, bares = [], []
     for number in range(ROUNDS + 1):  # the first warms up
-        began = time.perf_counter()
+        began = _now()
         for _ in trainer._train_epoch(number + 1):
             pass
-        between = time.perf_counter()
+        between = _now()
         for _ in range(STEPS):
             trainer._step(batch)
-        bares.append(time.perf_counter() - between)
-        loops.append(between - began)
-    loop_seconds, bare_seconds = (statistics.median(times[1:]) / STEPS for times in (loops, bares))
-    say(
-        f"training, U-Net with ResNet-34, {BANDS} bands, {BATCH} crops of {TILE} x {TILE}: {loop_seconds:.2f} s a step, forward and "
-        f"backward alone {bare_seconds:.2f} s, efficiency {bare_seconds / loop_seconds:.2f} ({torch.get_num_threads()} threads)"
-    )
+        bares.append((_now() - between) / STEPS)
+        loops.append((between - began) / STEPS)
+    loop_seconds, bare_seconds = (np.median(times[1:], axis=0) for times in (loops, bares))
+    say(f"training, U-Net with ResNet-34, {BANDS} bands, {BATCH} crops of {TILE} x {TILE}, {torch.get_num_threads()} threads")
+    for title, whole, bare in zip(("time", "processor time"), loop_seconds, bare_seconds, strict=True):
+        say(f"  {title} of a step: {whole:.2f} s, forward and backward alone {bare:.2f} s, efficiency {bare / whole:.2f}")
+
+
+def _now() -> NDArray[np.float64]:
+    """Seconds by the clock, and of all cores."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def measure_start(chips: Path, output: Path) -> tuple[float, str]:
+    """Seconds from the start of a training as the tool starts it to its first step, and the message of that step."""
+    messages: list[str] = []
+
+    def note(event: Event) -> None:
+        if event["event"] == "progress" and "step 1 of" in event["message"]:
+            messages.append(event["message"])
+
+    settings = TrainSettings(str(chips), str(output), weights="none", device="cpu")
+    request = Request("train", asdict(settings), "bench", __version__)
+    began = time.perf_counter()
+    with contextlib.suppress(JobCancelled):
+        run_job(request, find_interpreter(None), new_job_folder("train"), note, lambda: bool(messages))
+    return time.perf_counter() - began, messages[0]
 
 
 def make_trainer(chips: Path, batch_size: int) -> Trainer:
