@@ -60,6 +60,9 @@ def test_bands_can_be_named_by_hand_and_mistakes_are_told_before_the_run(scene, 
     assert "BAND_MAP takes pairs such as red=3 nir=5, and got “red”" in refusal(
         "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="red"
     )
+    assert "BAND_MAP names “Band 1” twice" in refusal(
+        "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="band 1=1; Band 1=2; band 2=2"
+    )
     assert "BAND_MAP names purple, but the bands of the model" in refusal(
         "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="purple=1"
     )
