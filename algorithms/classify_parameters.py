@@ -46,7 +46,11 @@ def add_result(tool: BackendAlgorithm) -> None:
     tr = tool.tr
     tool.add(
         tool.integer("MIN_REGION", tr("Smallest region (pixels)"), 0, 0, 10_000),
-        tr("Connected regions with fewer pixels are given to their largest neighbour; 0 = all stay."),
+        tr(
+            "Connected regions with fewer pixels are given to their largest neighbour; 0 = all stay, 10,000 is the most. Regions meet "
+            "along edges, not corners. Large values on wide rasters need memory: where the limit does not suffice, the tool says so "
+            "before it begins. A region of nodata neither grows nor shrinks."
+        ),
     )
     tool.add(
         QgsProcessingParameterBoolean("PREDICT_BACKGROUND", tr("Predict background"), True),

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same classification as a plain sliding window, the way it is usually written: time and memory beside the stage's.
 
-Runs in the worker's Python: ``inference_naive.py SIDE``. The window reads a tile, runs the network, adds the probabilities and a
-count to arrays of the whole raster, divides at the end, and writes the classes at once, compressed but without overviews. Same tiles,
-same overlap, same batch, same small network, each in a fresh process. Linux.
+Runs in the worker's Python: ``inference_naive.py [SIDE …]``, by default 2048 and 4096. The window reads a tile, runs the network, adds
+the probabilities and a count to arrays of the whole raster, divides at the end, and writes the classes at once, compressed but without
+overviews. Same tiles, same overlap, same batch, same small network, each in a fresh process. The stage also makes overviews, counts of
+the classes and a cloud-optimised file. Other load distorts the clock, so the processor time is told as well. Linux.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,8 @@ from inference_speed import BANDS, CLASSES, make_model, peak_mb, say, time_stage
 from rasterio.windows import Window
 
 TILE, OVERLAP = 512, 64
+WAYS = ("sliding", "stage")
+SIDES = ("2048", "4096")
 
 
 def make_network() -> torch.nn.Module:
@@ -59,23 +63,27 @@ def measure(way: str, side: int) -> None:
         with torch.inference_mode():
             network(torch.zeros(1, BANDS, TILE, TILE))
         before = peak_mb()
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         if way == "sliding":
             slide(source, target, network)
         else:
             settings = ClassifySettings(str(source), "", str(target), tile_size=TILE, overlap=OVERLAP, batch_size=1, memory_mb=256)
             time_stage(settings, make_model(), network, "cpu")
-        seconds = time.perf_counter() - start
-        say(f"{way}, {side} × {side} pixels, {BANDS} bands: {seconds:.0f} s, {peak_mb() - before:,.0f} MB above the libraries")
+        seconds, worked = time.perf_counter() - start, time.process_time() - worked
+        say(
+            f"{way}, {side} × {side} pixels, {BANDS} bands: {seconds:.0f} s, {worked:.1f} s of processor time, "
+            f"{peak_mb() - before:,.0f} MB above the libraries; load {os.getloadavg()[0]:.1f}"
+        )
 
 
 def main() -> None:
-    """With a size both ways, each in a process of its own."""
-    if len(sys.argv) == 3:
+    """Both ways for each size, each in a process of its own."""
+    if sys.argv[1:2] and sys.argv[1] in WAYS:
         measure(sys.argv[1], int(sys.argv[2]))
         return
-    for way in ("sliding", "stage"):
-        subprocess.run([sys.executable, __file__, way, sys.argv[1]], check=True)
+    for side in sys.argv[1:] or SIDES:
+        for way in WAYS:
+            subprocess.run([sys.executable, __file__, way, side], check=True)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,6 @@ def normalise(image: torch.Tensor, valid: torch.Tensor, statistics: Sequence[Ban
         values = [getattr(band, name) for band in statistics]
         return torch.tensor(values, dtype=torch.float32, device=image.device).view(-1, 1, 1)  # (C, 1, 1)
 
-    clipped = torch.minimum(torch.maximum(image, column("low")), column("high"))
-    scaled = (clipped - column("mean")) / column("std").clamp_min(SMALLEST_STD)
-    return torch.where(valid.unsqueeze(-3), scaled, torch.zeros((), device=image.device))
+    # One array, changed in place: this runs over every pixel of every tile, and memory is what it waits for.
+    scaled = image.clamp(column("low"), column("high")).sub_(column("mean")).div_(column("std").clamp_min(SMALLEST_STD))
+    return scaled.masked_fill_(~valid.unsqueeze(-3), 0)

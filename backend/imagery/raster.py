@@ -202,43 +202,49 @@ class RasterReader:
     def read_by_band(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """As `read_raw`, but with the valid pixels of each band: (bands, rows, columns) bool."""
         rows, columns = int(window.height), int(window.width)
-        image = np.zeros((len(self.bands), rows, columns), self.info.dtype)
-        valid = np.zeros(image.shape, bool)
         left, top = max(int(window.col_off), 0), max(int(window.row_off), 0)
         right = min(int(window.col_off) + columns, self.info.width)
         bottom = min(int(window.row_off) + rows, self.info.height)
         if right <= left or bottom <= top:
-            return image, valid
+            shape = (len(self.bands), rows, columns)
+            return np.zeros(shape, self.info.dtype), np.zeros(shape, bool)
         inside = Window(left, top, right - left, bottom - top)
-        rows_inside = slice(top - int(window.row_off), bottom - int(window.row_off))
-        columns_inside = slice(left - int(window.col_off), right - int(window.col_off))
         try:
             values = self._read_bands(inside)
-            image[:, rows_inside, columns_inside] = values
-            valid[:, rows_inside, columns_inside] = self._valid(values, inside)
+            valid = self._valid(values, inside)
         except RasterioIOError as error:
             reason = error.__cause__ or error  # rasterio's own words are "See previous exception"
             raise ReadFailedError(
                 f"{self.info.source} cannot be read in the rows {top + 1:,} to {bottom:,} ({reason}): a file is damaged, or not to be "
                 "reached; copy it again, or mend the connection, and run again."
             ) from error
-        return image, valid
+        above, before = top - int(window.row_off), left - int(window.col_off)
+        around = ((0, 0), (above, rows - above - int(inside.height)), (before, columns - before - int(inside.width)))
+        if any(sum(sides) for sides in around):
+            values, valid = np.pad(values, around), np.pad(valid, around)
+        return values, valid
 
-    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, window: Window, into: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Values of a window after scale and offset.
+
+        Args:
+            window: What is read.
+            into: Where the image is put, float32 of its shape; None = into a new array.
 
         Returns:
             Image (bands, rows, columns) float32, 0 where invalid; valid (rows, columns) bool.
         """
         stored, valid = self.read_raw(window)
-        return self.to_physical(stored, valid), valid
+        return self.to_physical(stored, valid, into), valid
 
-    def to_physical(self, stored: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Stored values (bands, rows, columns) as float32 after scale and offset, 0 where invalid."""
+    def to_physical(self, stored: np.ndarray, valid: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+        """Stored values (bands, rows, columns) as float32 after scale and offset, 0 where invalid; see `read` for ``into``."""
+        image = np.empty(stored.shape, np.float32) if into is None else into
         with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is invalid, and set to 0 below
-            image = stored.astype(np.float32)
+            np.copyto(image, stored, casting="unsafe")
             if self._is_scaled:
-                image = image * self._scale + self._offset
+                image *= self._scale
+                image += self._offset
         image[:, ~valid] = 0
         return image
 

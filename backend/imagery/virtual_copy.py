@@ -67,12 +67,12 @@ def write_copy(source: str, bands: list[int], path: Path, grid: RasterInfo) -> N
     """
     with open_raster(source) as dataset:
         if not dataset.crs or grid.crs_wkt is None:
-            raise ToolboxError(f"{source} has no coordinate system, so it cannot be resampled; assign one, or leave CELL_SIZE empty.")
+            raise ToolboxError(f"{source} has no coordinate system, so it cannot be resampled; assign one, or set CELL_SIZE to 0.")
         nodata = {str(dataset.nodatavals[band - 1]): dataset.nodatavals[band - 1] for band in bands}  # NaN differs from itself
         if len(nodata) > 1:
             raise ToolboxError(
                 f"The bands of {source} have different nodata values ({', '.join(nodata)}), so they cannot be resampled "
-                "together; give them one value (Raster > Conversion > Translate), or leave CELL_SIZE empty."
+                "together; give them one value (Raster > Conversion > Translate), or set CELL_SIZE to 0."
             )
         (value,) = nodata.values()
         is_float = all(dataset.dtypes[band - 1].startswith("float") for band in bands)

@@ -29,6 +29,7 @@ from ..runtime.device import choose_device
 from ..runtime.protocol import Event, device, info, progress, result, warning
 from ..runtime.ranks import Ranks, join_ranks
 from .announce import announce
+from .areas import CellAreas
 from .describe import describe_model
 from .job import COPY_SHARE, Job, TileTooLargeError
 from .layers import Layer, list_layers
@@ -45,7 +46,7 @@ LONGEST_WAIT = timedelta(days=7)  # of a process whose share is done for one who
 # GDAL's default, a twentieth of the machine's memory, would come on top of the ceiling. This holds a row of blocks of the widest
 # rasters (200,000 columns of 512 rows), so that no block is written twice.
 GDAL_CACHE_BYTES = 128 * 2**20
-HECTARES_PER_KM2 = 100
+M2_PER_HECTARE, HECTARES_PER_KM2 = 10_000, 100
 
 
 def classify(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
@@ -118,11 +119,16 @@ def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
         _refuse_nothing(job)
         if not ranks.is_first:
             return
-        polygons = yield from _finish(stack, settings, name, job, rasters, opened.info, sieve)
+        cells = CellAreas.of(opened.info, rasters[-1].transform)
+        polygons = yield from _finish(stack, settings, name, job, rasters, cells, sieve)
+        areas: dict[int, float] | None = None
+        for added_up in cells.of_classes(rasters[-1].rows, job.counts) if cells else ():
+            areas = added_up
+            yield progress(COPY_SHARE, "Adding up the areas")
         publish([*polygons, *rasters])
         for raster in rasters:
             remove_others(raster.path, digest)
-    yield from _report_areas(job.counts, legend, opened.info)
+    yield from _report_areas(job.counts, legend, areas)
     yield progress(1.0)
 
 
@@ -150,7 +156,7 @@ def _finish(
     name: str,
     job: Job,
     rasters: list[RasterOutput],
-    raster: RasterInfo,
+    cells: CellAreas | None,
     sieve: SievePlan,
 ) -> Iterator[Event]:
     """Makes of the rows what is to be published; returns the polygons, if they are asked for."""
@@ -160,7 +166,7 @@ def _finish(
         for share in sieve_raster(classes.rows, sieve):
             yield progress(COPY_SHARE, f"Removing small regions, {share:.0%}")
         job.counts = count_values(classes.rows)
-    polygons = yield from _trace_polygons(stack, settings, name, classes, raster)
+    polygons = yield from _trace_polygons(stack, settings, name, classes, cells)
     for output in rasters:
         for _ in output.finish(job.counts):
             yield progress(COPY_SHARE, "Writing the cloud-optimised GeoTIFF")
@@ -168,13 +174,13 @@ def _finish(
 
 
 def _trace_polygons(
-    stack: ExitStack, settings: ClassifySettings, job_id: str, classes: RasterOutput, raster: RasterInfo
+    stack: ExitStack, settings: ClassifySettings, job_id: str, classes: RasterOutput, cells: CellAreas | None
 ) -> Iterator[Event]:
     """The polygons of the class raster, finished; returns a list of one output, empty when they are not asked for."""
     if not settings.polygons:
         return []
     per_class = settings.polygons_per == "class"
-    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, raster.gsd_m, per_class))
+    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, cells, per_class))
     if not settings.min_region:
         classes.close()
     for share in output.trace(classes.rows):
@@ -193,17 +199,16 @@ def _open_rasters(
     return [stack.enter_context(RasterOutput(Path(getattr(settings, layer.setting)), job_id, layer, grid)) for layer in layers]
 
 
-def _report_areas(counts: Mapping[int, int], legend: list[LegendEntry], raster: RasterInfo) -> Iterator[Event]:
+def _report_areas(counts: Mapping[int, int], legend: list[LegendEntry], areas: Mapping[int, float] | None) -> Iterator[Event]:
     """One line per class: its share of the valid pixels, and its area or, where the cell size is unknown, its pixels."""
     total = sum(counts.values())
     for entry in legend:
         count = counts.get(entry.value, 0)
-        yield info(f"  {entry.value}  {entry.name}: {100 * count / total:.1f} %, {_describe_area(count, raster.gsd_m)}")
+        size = f"{count:,} pixels" if areas is None else _describe_area(areas.get(entry.value, 0.0))
+        yield info(f"  {entry.value}  {entry.name}: {100 * count / total:.1f} %, {size}")
 
 
-def _describe_area(pixels: int, gsd_m: float | None) -> str:
-    """Hectares, from 100 on square kilometres; pixels when the cell size in metres is None."""
-    if gsd_m is None:
-        return f"{pixels:,} pixels"
-    hectares = pixels * gsd_m**2 / 10_000
+def _describe_area(square_metres: float) -> str:
+    """Hectares, from 100 on square kilometres."""
+    hectares = square_metres / M2_PER_HECTARE
     return f"{hectares:,.2f} ha" if hectares < HECTARES_PER_KM2 else f"{hectares / HECTARES_PER_KM2:,.2f} km²"

@@ -47,6 +47,11 @@ class FolderSettings:
         if faults:
             raise ToolboxError(f"The classification cannot start: {'; '.join(faults)}.")
 
+    @property
+    def device(self) -> str:
+        """As in `ClassifySettings`; of several, each takes whole rasters."""
+        return str(self.options.get("device", ClassifySettings.device))
+
     def request_for(self, item: dict[str, Any]) -> ClassifySettings:
         """The request of one raster; raises ToolboxError for what is wrong with it."""
         return ClassifySettings(model=self.model, **item, **self.options)

@@ -2,8 +2,8 @@
 """The streaming loop of a classification: strips of pixels in, final rows of classes out.
 
 Per column band and row of tiles: take the strip that the reading thread has ready, run the network on the tiles that hold data,
-blend, write the rows that no later tile reaches. The network and the blending run in one thread of their own, so that a slow step
-does not keep the stage from telling its progress and from being stopped. Memory: see `plan.column_bytes`.
+blend, hand the rows that no later tile reaches to the writing thread. The network and the blending run in one thread of their own,
+so that a slow step does not keep the stage from telling its progress and from being stopped. Memory: see `plan.column_bytes`.
 
 A job may begin in the middle, be it to go on after an interruption or to do its share among several processes: then it also computes
 the rows of tiles before that reach into its own, so that its pixels are the same.
@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rasterio.windows import Window
 from torch import Tensor
 
@@ -27,17 +26,15 @@ from ..models.definition import ModelDescription
 from ..runtime.failures import is_out_of_memory
 from ..runtime.protocol import Event, info, progress, warning
 from .blend import BlendBuffer
-from .layers import Pixels
 from .pace import Pace
 from .plan import ColumnBand, TilePlan
 from .predict import TilePredictor
+from .row_writer import FinalRows, RowWriter
 from .strips import Source, Strip, StripReader
 from .writer import RasterOutput
 
 COPY_SHARE = 0.95  # of the progress bar, where the network ends and the final copy begins
 PROGRESS_SECONDS = 0.3
-# The winning class is found for so many rows at a time: its temporary arrays stay small beside the buffer.
-ROWS_AT_ONCE = 128
 
 
 class TileTooLargeError(Exception):
@@ -92,34 +89,44 @@ class Job:
 
         Args:
             outputs: The rasters.
-            keep: Called after each row of tiles, when everything up to `band` and `row` is written.
+            keep: Called after each row of tiles, when everything before `band` and `row` is written.
 
         Raises:
-            ToolboxError: A damaged file.
+            ToolboxError: A damaged file, or a full disk.
             TileTooLargeError: Too little memory for one tile.
         """
-        worker = ThreadPoolExecutor(1, thread_name_prefix="network")
+        network = ThreadPoolExecutor(1, thread_name_prefix="network")
         try:
-            while self.band < len(self.plan.bands) and self.rows:
-                band = self.plan.bands[self.band]
-                begin = max(self.row, self.rows.start)
-                needed = range(self.plan.first_needed(begin), self.rows.stop) if begin in self.rows else range(0)
-                buffer = BlendBuffer(self.plan, band, len(self.model.class_values), self.torch_device)
-                with StripReader(self.source, self.window, self.plan, band, needed) as strips:
-                    for strip in strips:
-                        if strip is not None:
-                            yield from self._add_strip(strip, band, buffer, worker)
-                            if strip.row >= begin:
-                                yield from self._write_final(buffer.final(strip.row), strip, band, outputs)
-                                self.done += len(band.tiles)
-                                self.row = strip.row + 1
-                                keep()
-                            buffer.advance(strip.row)
-                        yield from self._tell(0)
-                self.band, self.row = self.band + 1, 0
+            with RowWriter(outputs, self.model.class_values, self.counts) as writer:
+                while self.band < len(self.plan.bands) and self.rows:
+                    yield from self._run_band(self.plan.bands[self.band], network, writer, keep)
+                    self.band, self.row = self.band + 1, 0
         finally:
             # A step under way cannot be interrupted and writes to memory only: nobody has to wait for it.
-            worker.shutdown(wait=False)
+            network.shutdown(wait=False)
+
+    def _run_band(self, band: ColumnBand, network: Executor, writer: RowWriter, keep: Callable[[], None]) -> Iterator[Event]:
+        """The rows of a column band from `row` on."""
+        begin = max(self.row, self.rows.start)
+        needed = range(self.plan.first_needed(begin), self.rows.stop) if begin in self.rows else range(0)
+        buffer = BlendBuffer(self.plan, band, len(self.model.class_values), self.torch_device)
+        with StripReader(self.source, self.window, self.plan, band, needed) as strips:
+            for strip in strips:
+                if strip is not None:
+                    yield from self._add_strip(strip, band, buffer, network)
+                    if strip.row >= begin:
+                        yield from self._finish_writing(writer, band)
+                        self.row = strip.row
+                        keep()
+                        writer.start(self._cut_final(buffer.final(strip.row), strip, band))
+                        self.done += len(band.tiles)
+                    buffer.advance(strip.row)
+                yield from self._tell(0)
+        yield from self._finish_writing(writer, band)
+
+    def _finish_writing(self, writer: RowWriter, band: ColumnBand) -> Iterator[Event]:
+        for _ in writer.finish():
+            yield from self._tell(len(band.tiles))
 
     def _tell(self, under_way: int) -> Iterator[Event]:
         """The progress, a few times a second at most; ``under_way``: tiles done of the strip in work."""
@@ -179,34 +186,21 @@ class Job:
         for number, tile_probabilities in zip(lefts, probabilities, strict=True):
             buffer.add(strip.row, number, tile_probabilities)
 
-    def _write_final(self, probabilities: Tensor, strip: Strip, band: ColumnBand, outputs: Sequence[RasterOutput]) -> Iterator[Event]:
-        """Writes the rows that are final: (classes, rows, columns) probabilities of the band."""
+    def _cut_final(self, probabilities: Tensor, strip: Strip, band: ColumnBand) -> FinalRows:
+        """What is wanted of the rows that are final: (classes, rows, columns) probabilities of the band."""
         top, left = self.plan.rows[strip.row], band.left
-        rows = _cut(top, probabilities.shape[1], int(self.wanted.row_off - self.window.row_off), int(self.wanted.height))
-        columns = _cut(left, probabilities.shape[2], int(self.wanted.col_off - self.window.col_off), int(self.wanted.width))
+        above, beside = int(self.wanted.row_off - self.window.row_off), int(self.wanted.col_off - self.window.col_off)
+        rows = _cut(top, probabilities.shape[1], above, int(self.wanted.height))
+        columns = _cut(left, probabilities.shape[2], beside, int(self.wanted.width))
         before = left - self.plan.columns[band.tiles[0]]
-        for start in range(rows.start, rows.stop, ROWS_AT_ONCE) if columns else ():
-            part, across = slice(start, min(start + ROWS_AT_ONCE, rows.stop)), slice(columns.start, columns.stop)
-            wanted = strip.wanted[part, before + columns.start : before + columns.stop]
-            pixels = Pixels(probabilities[:, part, across])
-            self._count(pixels.winner[wanted])
-            place = (
-                int(self.window.row_off - self.wanted.row_off) + top + start,
-                int(self.window.col_off - self.wanted.col_off) + left + columns.start,
-            )
-            for output in outputs:
-                values = output.layer.compute(pixels)
-                output.write(*place, np.where(wanted, values, values.dtype.type(output.layer.nodata)))
-            yield from self._tell(len(band.tiles))
-
-    def _count(self, channels: NDArray[np.int64]) -> None:
-        """Adds the winning channels of some valid pixels to the counts."""
-        for channel, count in enumerate(np.bincount(channels).tolist()):
-            if count:
-                value = self.model.class_values[channel]
-                self.counts[value] = self.counts.get(value, 0) + count
+        return FinalRows(
+            probabilities[:, rows, columns].clone(),  # the buffer goes on
+            strip.wanted[rows, before + columns.start : before + columns.stop].copy(),
+            (top + rows.start - above, left + columns.start - beside),
+        )
 
 
-def _cut(first: int, length: int, begin: int, count: int) -> range:
+def _cut(first: int, length: int, begin: int, count: int) -> slice:
     """Which of ``length`` pixels from ``first`` on lie among the ``count`` from ``begin`` on, counted from ``first``."""
-    return range(max(begin - first, 0), max(min(begin + count - first, length), 0))
+    start = min(max(begin - first, 0), length)
+    return slice(start, max(min(begin + count - first, length), start))

@@ -21,11 +21,13 @@ SMALLEST_WEIGHT = 1e-3
 BAND_STEP = 512
 # Copies of a strip of pixels at one time: one in work, one waiting, one the reader holds, and two while it puts the next together.
 STRIP_COPIES = 5
+# The rows that tiles are added to, and those that are written meanwhile.
+PROBABILITY_COPIES = 2
 
 
 def column_bytes(tile: int, classes: int, bands: int) -> int:
     """Bytes per column of a row of tiles: the probabilities, and the pixels (float32) with their valid mask."""
-    return tile * (4 * classes + STRIP_COPIES * (4 * bands + 1))
+    return tile * (PROBABILITY_COPIES * 4 * classes + STRIP_COPIES * (4 * bands + 1))
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:

@@ -27,6 +27,7 @@ from ..labels.vector_file import LayerWriter, categorised_style
 from ..runtime.disk import checked_writing
 from ..runtime.output_files import STALE
 from ..runtime.output_folder import partial_name
+from .areas import CellAreas
 from .sidecars import LegendEntry
 
 STRIP_ROWS = 512
@@ -42,14 +43,16 @@ class PolygonOutput:
         path: Final name, ending in .gpkg.
         job_id: Names the partial folder.
         legend: The classes.
-        gsd_m: Ground sample distance in metres, for areas; None = unknown.
+        cells: Areas of the raster's cells; None = unknown.
         per_class: One multipolygon for each class.
     """
 
-    def __init__(self, path: Path, job_id: str, legend: list[LegendEntry], gsd_m: float | None, per_class: bool = False) -> None:
+    def __init__(
+        self, path: Path, job_id: str, legend: list[LegendEntry], cells: CellAreas | None, per_class: bool = False
+    ) -> None:
         self.path = path.absolute()
         self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
-        self._legend, self._gsd_m = legend, gsd_m
+        self._legend, self._cells = legend, cells
         self._per_class = per_class
         self.written = 0
         self._made: list[Path] = []
@@ -93,7 +96,7 @@ class PolygonOutput:
         values = np.array([value for value, _ in regions], np.int32)
         outlines = np.array([polygon for _, polygon in regions], object)
         pixels = np.round(shapely.area(outlines)).astype(np.int64) if len(outlines) else np.zeros(0, np.int64)
-        areas = pixels * self._gsd_m**2 if self._gsd_m is not None else np.full(len(pixels), np.nan)
+        areas = self._cells.of_outlines(outlines) if self._cells else np.full(len(pixels), np.nan)
         fields = {
             "Classname": np.array([names[value] for value in values.tolist()], object),
             "Classvalue": values,

@@ -71,6 +71,8 @@ class TilePredictor:
         """
         if not self._is_fitted:
             return self._predict_measured(tiles)
+        if len(self._symmetries) == 1:  # turning by nothing would copy, twice
+            return self._softmax(tiles)
         total: Tensor | None = None
         for turns, mirrored in self._symmetries:
             variant = torch.rot90(tiles, turns, (2, 3))
@@ -79,7 +81,7 @@ class TilePredictor:
             probabilities = probabilities.flip(3) if mirrored else probabilities
             probabilities = torch.rot90(probabilities, -turns, (2, 3))
             total = probabilities if total is None else total.add_(probabilities)
-        return total / len(self._symmetries) if len(self._symmetries) > 1 else total
+        return total / len(self._symmetries)
 
     def _predict_measured(self, tiles: Tensor) -> Tensor:
         """The first step on a CUDA card: afterwards the batch fits its memory."""

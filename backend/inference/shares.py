@@ -6,8 +6,9 @@ The processes may run on several machines, but the folder of OUTPUT must be the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import torch
 
@@ -18,6 +19,7 @@ from .job import COPY_SHARE, Job
 from .unfinished import name_work
 from .writer import RasterOutput
 
+T = TypeVar("T")
 POLL_SECONDS = 0.3
 
 
@@ -39,20 +41,20 @@ def join_shares(job: Job, outputs: Sequence[RasterOutput], digest: str, ranks: R
         output.checkpoint()
     values = job.model.class_values
     counts = torch.tensor([job.counts.get(value, 0) for value in values], dtype=torch.int64, device=ranks.device)
+    yield from meet(lambda: ranks.add_up(counts))
+    job.counts = {value: count for value, count in zip(values, counts.tolist(), strict=True) if count}
+    for output in outputs if ranks.is_first else ():
+        for rank in range(1, ranks.size):
+            other = output.path.parent / f"{partial_name(name_work(digest, rank, ranks.size))}-{output.path.name}"
+            for _ in output.take_rows(other, rows_of(job, rank, ranks.size)):
+                yield progress(COPY_SHARE, "Joining the rows of all processes")
+    yield from meet(lambda: ranks.any_of(True))  # the others keep their files until the first has them
+
+
+def meet(at: Callable[[], T]) -> Generator[Event, None, T]:
+    """Meets the other processes, and returns what comes of it; tells so meanwhile, which lets the job be stopped."""
     with ThreadPoolExecutor(1, thread_name_prefix="ranks") as thread:
-        yield from _wait(thread, lambda: ranks.add_up(counts))
-        job.counts = {value: count for value, count in zip(values, counts.tolist(), strict=True) if count}
-        for output in outputs if ranks.is_first else ():
-            for rank in range(1, ranks.size):
-                other = output.path.parent / f"{partial_name(name_work(digest, rank, ranks.size))}-{output.path.name}"
-                for _ in output.take_rows(other, rows_of(job, rank, ranks.size)):
-                    yield progress(COPY_SHARE, "Joining the rows of all processes")
-        yield from _wait(thread, lambda: ranks.any_of(True))  # the others keep their files until the first has them
-
-
-def _wait(thread: ThreadPoolExecutor, meet: Callable[[], object]) -> Iterator[Event]:
-    """Meets the other processes; tells so meanwhile, which keeps the job from hanging when it is cancelled."""
-    meeting = thread.submit(meet)
-    while not wait((meeting,), POLL_SECONDS).done:
-        yield progress(COPY_SHARE, "Waiting for the other processes")
-    meeting.result()
+        meeting = thread.submit(at)
+        while not wait((meeting,), POLL_SECONDS).done:
+            yield progress(COPY_SHARE, "Waiting for the other processes")
+        return meeting.result()

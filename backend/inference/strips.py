@@ -130,10 +130,12 @@ class StripReader:
             top = plan.rows[row]
             bottom = min(top + plan.tile, plan.height)
             window = Window(self._window.col_off + left, self._window.row_off + read_to, width, bottom - read_to)
-            fresh_image, fresh_valid = reader.read(window)
-            fresh_wanted = fresh_valid if self._source.mask is None else fresh_valid & self._source.mask.read(window)
             shared = read_to - top
-            image = np.concatenate([image[:, image.shape[1] - shared :], fresh_image], axis=1)
+            following = np.empty((len(reader.bands), bottom - top, width), np.float32)
+            following[:, :shared] = image[:, image.shape[1] - shared :]
+            _, fresh_valid = reader.read(window, into=following[:, shared:])
+            image = following
+            fresh_wanted = fresh_valid if self._source.mask is None else fresh_valid & self._source.mask.read(window)
             valid = np.concatenate([valid[valid.shape[0] - shared :], fresh_valid])
             wanted = np.concatenate([wanted[wanted.shape[0] - shared :], fresh_wanted])
             read_to = bottom

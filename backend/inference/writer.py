@@ -67,6 +67,7 @@ class RasterOutput:
         path: Final name, absolute.
         partial: Folder of the work under way.
         layer: What it holds.
+        transform: Pixel-to-map matrix.
         is_continued: Whether the plain file is that of an earlier process.
 
     Raises:
@@ -76,6 +77,7 @@ class RasterOutput:
     def __init__(self, path: Path, job_id: str, layer: Layer, grid: Grid) -> None:
         self.path = path.absolute()
         self.layer = layer
+        self.transform = grid.transform
         self._legend = layer.legend
         self.partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
         rows, columns = grid.shape

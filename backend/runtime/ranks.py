@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+T = TypeVar("T")
 PATIENCE = timedelta(minutes=30)  # a rank may wait for another one that reads chips or writes a report
 
 
@@ -54,6 +55,16 @@ class Ranks:
         import torch
 
         return (self.add_up(torch.tensor([float(flag) for flag in flags], device=self.device)) > 0).tolist()
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all ranks, in their order; every rank must call it."""
+        if self.size == 1:
+            return [value]
+        import torch.distributed
+
+        values: list[T] = [value] * self.size
+        torch.distributed.all_gather_object(values, value)
+        return values
 
 
 def ranks_wanted() -> tuple[int, int]:

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Batch normalisation that is folded away."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from deep_learning_toolbox.backend.inference.fold import fold_batch_norm
+from deep_learning_toolbox.backend.inference.prepare import example_for
+from deep_learning_toolbox.backend.models.catalogue import ARCHITECTURES
 from deep_learning_toolbox.backend.models.registry import build_network
+
+from .known import model
 
 
 def seasoned(network):
@@ -36,6 +42,18 @@ def test_all_of_a_unet_on_resnet34_is_folded():
     network = seasoned(build_network("unet", "resnet34", 3, 2))
     fold_batch_norm(network, torch.randn(1, 3, 64, 64))
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+
+
+@pytest.mark.parametrize("architecture", [name for name, entry in ARCHITECTURES.items() if entry.convolutional])
+def test_example_is_small_and_every_convolutional_network_takes_it(architecture):
+    example = example_for(replace(model(chip=512), architecture=architecture))
+    assert example.shape == (1, 2, 64, 64)
+    with torch.inference_mode():
+        assert build_network(architecture, "mobilenetv2_100", 2, 3).eval()(example).shape == (1, 3, 64, 64)
+
+
+def test_example_for_a_network_that_may_know_one_size_only_has_the_chips_size():
+    assert example_for(replace(model(chip=250), architecture="pspnet")).shape == (1, 2, 256, 256)
 
 
 class Shared(torch.nn.Module):

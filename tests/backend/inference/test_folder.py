@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many rasters in one run, and the mosaic over them."""
 
+import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
+from deep_learning_toolbox.backend import __version__
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.inference import folder
 from deep_learning_toolbox.backend.inference.folder import classify_folder
 from deep_learning_toolbox.backend.inference.folder_settings import FolderSettings
 from deep_learning_toolbox.backend.inference.mosaic import write_mosaic
+from deep_learning_toolbox.backend.models.package import write_package
+from deep_learning_toolbox.backend.models.registry import build_network
+from deep_learning_toolbox.backend.runtime import launch
+from deep_learning_toolbox.backend.runtime.protocol import Request
 
 from ..rasters import NORTH_UP, drive, write_raster
 from .known import FirstBandNetwork, model, scene
@@ -153,3 +163,29 @@ def test_settings_that_cannot_be_used_are_told_together(tmp_path):
         FolderSettings([item, {**item, "raster": "b.tif"}], "m", str(tmp_path / "out"), {"polygons": "x"})
     with pytest.raises(ToolboxError, match="there is no raster"):
         FolderSettings([], "m", str(tmp_path))
+
+
+def test_two_processes_take_turns_and_tell_what_failed_in_either(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.manual_seed(0)
+    write_package(tmp_path / "m.dlpk", model(chip=64), build_network("unet", "resnet18", 2, 3).state_dict())
+    sources = [write_raster(tmp_path / f"{n}.tif", scene(40, 70, seed=n), names=("a", "b"), transform=place(70 * n)) for n in range(3)]
+    (tmp_path / "broken.tif").write_text("nothing")
+    asked = request(tmp_path, [sources[0], str(tmp_path / "broken.tif"), sources[2], sources[1]], device="cpu,cpu")
+    asked = replace(asked, model=str(tmp_path / "m.dlpk"), options={**asked.options, "tile_size": 64})
+    path = tmp_path / "request.json"
+    Request("classify_folder", asdict(asked), "job", __version__).write(path)
+    done = subprocess.run(
+        [sys.executable, "-I", launch.__file__, str(path)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    told = [event["message"] for event in events if event["event"] in ("info", "warning")]
+    assert [text for text in told if text.startswith("Raster ")] == [f"Raster {n} of 4: {sources[n - 1]}" for n in (1, 3)]
+    assert any(f"{tmp_path / 'broken.tif'} is left out. The raster" in text for text in told)
+    assert "1 of 4 rasters were left out: broken.tif." in told
+    outputs = next(event["outputs"] for event in events if event["event"] == "result")
+    assert outputs["CLASSIFIED"] == 3
+    with rasterio.open(outputs["OUTPUT_VRT"]) as mosaic:
+        assert mosaic.shape == (40, 210)
+        assert (mosaic.read(1) != 255).all()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Classifications that are interrupted, and go on; and those that several processes share."""
 
+import copy
 import json
 import signal
 import subprocess
@@ -135,6 +136,16 @@ def test_damaged_state_starts_anew(tmp_path, each_step_tells, content):
     assert not any("Going on" in event["message"] for event in events["info"])
     assert np.array_equal(read(request.output)[0], scene(150, 90)[0] + 1)
     assert not list((tmp_path / "out").glob(".partial-*"))
+
+
+def test_one_other_weight_makes_another_work(tmp_path):
+    request, network = request_of(tmp_path, scene(40, 40)), torch.nn.Conv2d(2, 3, 1)
+    digest = unfinished.digest_work(unfinished.Work(request, model(), network, Ranks()))
+    other = copy.deepcopy(network)
+    assert unfinished.digest_work(unfinished.Work(request, model(), other, Ranks())) == digest
+    with torch.no_grad():
+        other.bias[2] += 1e-6
+    assert unfinished.digest_work(unfinished.Work(request, model(), other, Ranks())) != digest
 
 
 def test_run_that_its_user_cancels_leaves_nothing(tmp_path, each_step_tells):
