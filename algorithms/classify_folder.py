@@ -85,9 +85,12 @@ class ClassifyFolder(BackendAlgorithm):
 
     def prepareAlgorithm(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> bool:
         try:
-            self._rasters = read_raster_list(parameters.get(self.INPUT), self.INPUT)
+            damaged: list[str] = []
+            self._rasters = read_raster_list(parameters.get(self.INPUT), self.INPUT, damaged=damaged)
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
+        for text in damaged:
+            feedback.pushWarning(self.tr("A raster is left out. {}").format(text))
         self._mask = self.parameterAsSource(parameters, self.MASK, context)
         return True
 
@@ -95,7 +98,7 @@ class ClassifyFolder(BackendAlgorithm):
         folder = self.output_path(parameters, self.OUTPUT, context)
         items = []
         for number, (raster, output) in enumerate(zip(self._rasters, name_outputs(self._rasters, folder))):
-            item: dict[str, Any] = {"raster": raster.source, "output": output}
+            item: dict[str, Any] = {"raster": raster.source, "output": output, "has_georeference": raster.has_georeference}
             extent = self.extent_of(parameters, self.EXTENT, context, raster)
             if extent is not None:
                 item["extent"] = extent
@@ -104,6 +107,9 @@ class ClassifyFolder(BackendAlgorithm):
                 if not item["mask"]:
                     continue
             items.append(item)
+        if not items:
+            text = self.tr("No polygon of MASK meets any of the rasters; check where they lie, and their coordinate systems.")
+            raise ToolboxError(text)
         options = read_options(self, parameters, context)
         return {"items": items, "model": self.input_path(parameters, self.MODEL, context), "output": folder, "options": options}
 

@@ -19,13 +19,13 @@ from qgis.core import (
 from ..backend.errors import ToolboxError
 from .base import BackendAlgorithm, Parameters
 from .classify_parameters import add_model, add_raster, add_result, add_running, find_fault, read_options
-from .job import Job
+from .job import MASK_FILE, Job
 from .label_source import LabelWriter
 from .layer_style import style_when_loaded
 from .raster_source import RasterSource
 from .reference_source import write_mask
 
-MASK_FILE = "mask.gpkg"
+POLYGONS_PER = ("region", "class")
 # Optional rasters and the worker's names for them.
 RASTERS = {"OUTPUT_CONFIDENCE": "confidence", "OUTPUT_UNCERTAINTY": "uncertainty", "OUTPUT_PROBABILITIES": "probabilities"}
 
@@ -42,6 +42,7 @@ class ClassifyPixels(BackendAlgorithm):
     MASK = "MASK"
     OUTPUT = "OUTPUT"
     OUTPUT_POLYGONS = "OUTPUT_POLYGONS"
+    POLYGONS_PER = "POLYGONS_PER"
     DEVICE_USED = "DEVICE_USED"
 
     def name(self) -> str:
@@ -96,6 +97,11 @@ class ClassifyPixels(BackendAlgorithm):
             QgsProcessingParameterVectorDestination(self.OUTPUT_POLYGONS, self.tr("Polygons"), polygons, None, True, False),
             self.tr("Optional layer with a polygon for each connected region, with class, pixels and area."),
         )
+        self.add(
+            self.choice(self.POLYGONS_PER, self.tr("A polygon for each"), POLYGONS_PER, POLYGONS_PER[0]),
+            self.tr("Connected region, or class: then all regions of a class are one feature, which takes memory for all of them."),
+            advanced=True,
+        )
         self.addOutput(QgsProcessingOutputString(self.DEVICE_USED, self.tr("Device used")))
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
@@ -109,6 +115,7 @@ class ClassifyPixels(BackendAlgorithm):
         except ToolboxError as failure:
             raise QgsProcessingException(str(failure)) from failure
         self._mask = self.parameterAsSource(parameters, self.MASK, context)
+        self._mask_place = self.vector_path(parameters, self.MASK, context)
         return True
 
     def processAlgorithm(
@@ -127,10 +134,13 @@ class ClassifyPixels(BackendAlgorithm):
             "model": self.input_path(parameters, self.MODEL, context),
             "output": self.layer_path(parameters, self.OUTPUT, context),
             "polygons": self.layer_path(parameters, self.OUTPUT_POLYGONS, context) or None,
+            "polygons_per": self.parameterAsEnumString(parameters, self.POLYGONS_PER, context),
             "extent": self.extent_of(parameters, self.EXTENT, context, self._raster),
+            "has_georeference": self._raster.has_georeference,
         }
         for name, setting in RASTERS.items():
             settings[setting] = self.layer_path(parameters, name, context) or None
+        self.refuse_overwriting(settings["polygons"] or "", [self._mask_place])
         if self._mask is not None:
             writer = LabelWriter(self._raster, context.transformContext(), 0.0, job.feedback, job.check_cancelled)
             write_mask(writer, self._mask, job.folder / MASK_FILE)

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from ..backend.runtime.remaining import RemainingTime, describe_seconds
 from .notices import NOTICES
 
 LABELS_FILE = "labels.gpkg"
+MASK_FILE = "mask.gpkg"
 REQUEST_FILE = "request.json"
+KEPT_FILE = "kept.json"  # the request as it is beside the output, where the mask has another name
 
 
 def current_interpreter() -> Interpreter:
@@ -65,7 +67,7 @@ class Job:
         NOTICES.job_started.emit(self.stage, str(self.folder))
         outputs = run_job(request, self.interpreter, self.folder, self._show, self.feedback.isCanceled)
         if settings.get("output"):
-            self._keep_request(Path(settings["output"]))
+            self._keep_request(request, Path(settings["output"]))
         return outputs
 
     def check_cancelled(self) -> None:
@@ -97,16 +99,24 @@ class Job:
             reason = f" ({event['reason']})" if event["reason"] else ""
             self.feedback.pushInfo(f"Device: {event['name']}{reason}")
 
-    def _keep_request(self, output: Path) -> None:
-        """Leaves the request, and the labels it refers to, in the output folder or beside the output file."""
+    def _keep_request(self, request: Request, output: Path) -> None:
+        """Leaves the request, and the labels or masks it refers to, in the output folder or beside the output file."""
         try:
             if output.is_dir():
                 labels = self.folder / LABELS_FILE
                 if labels.exists():
                     _move(labels, output / LABELS_FILE)
+                for mask in self.folder.glob("mask_*.gpkg"):
+                    _copy(mask, output / mask.name)
                 _copy(self.folder / REQUEST_FILE, output / REQUEST_FILE)
             else:
-                _copy(self.folder / REQUEST_FILE, output.with_name(f"{output.stem}.{REQUEST_FILE}"))
+                kept = self.folder / REQUEST_FILE
+                if request.settings.get("mask") == MASK_FILE:
+                    mask = output.with_name(f"{output.stem}.{MASK_FILE}")
+                    _copy(self.folder / MASK_FILE, mask)
+                    kept = self.folder / KEPT_FILE
+                    replace(request, settings={**request.settings, "mask": mask.name}).write(kept)
+                _copy(kept, output.with_name(f"{output.stem}.{REQUEST_FILE}"))
         except OSError as failure:
             # The result itself is whole, so the job has not failed.
             self.feedback.pushWarning(f"The request could not be kept with the result ({failure}); it is in {self.folder}.")

@@ -17,9 +17,13 @@ from .values import is_given
 
 # Files that lie beside rasters and are none of their own, though GDAL may open them.
 SIDECARS = (".ovr", ".msk", ".xml", ".tfw", ".vat.dbf")
+# A file with such a name is meant to be a raster, so one that GDAL does not read is damaged.
+RASTER_ENDINGS = (".tif", ".tiff", ".vrt", ".img", ".jp2", ".ecw", ".sid", ".asc", ".dem", ".bil", ".nc")
 
 
-def read_raster_list(value: Any, parameter: str, used_otherwise: Iterable[str] = ()) -> list[RasterSource]:
+def read_raster_list(
+    value: Any, parameter: str, used_otherwise: Iterable[str] = (), damaged: list[str] | None = None
+) -> list[RasterSource]:
     """The rasters of a value: a path, a folder, or a list of paths or layers; in the order given, in a folder by name.
 
     Call it in the main thread.
@@ -28,6 +32,7 @@ def read_raster_list(value: Any, parameter: str, used_otherwise: Iterable[str] =
         value: The value.
         parameter: Its name, for messages.
         used_otherwise: Sources of rasters that are something else in the request; they are left out of folders.
+        damaged: Receives a sentence for each raster that cannot be read, which is left out then; None = it is an error.
 
     Raises:
         ToolboxError: A raster that cannot be read, or a folder without rasters.
@@ -35,30 +40,38 @@ def read_raster_list(value: Any, parameter: str, used_otherwise: Iterable[str] =
     if not is_given(value):
         return []
     entries = value if isinstance(value, (list, tuple)) else [value]
+    others = [path for path in used_otherwise if os.path.exists(path)]
     sources = []
     for entry in entries:
-        if isinstance(entry, QgsMapLayer):
-            sources.append(RasterSource.from_layer(entry if isinstance(entry, QgsRasterLayer) else None, parameter))
-        else:
-            paths = _expand(str(entry), parameter, [path for path in used_otherwise if os.path.exists(path)])
-            sources += [RasterSource.from_layer(_open(path, parameter), parameter) for path in paths]
+        parts = [entry] if isinstance(entry, QgsMapLayer) else _expand(str(entry), parameter, others, damaged is not None)
+        for part in parts:
+            try:
+                sources.append(RasterSource.from_layer(_open(part, parameter), parameter))
+            except ToolboxError as failure:
+                if damaged is None:
+                    raise
+                damaged.append(str(failure))
+    if damaged and not sources:
+        raise ToolboxError(damaged[0])
     return sources
 
 
-def _open(path: str, parameter: str) -> QgsRasterLayer:
+def _open(path: str | QgsMapLayer, parameter: str) -> QgsRasterLayer | None:
+    if isinstance(path, QgsMapLayer):
+        return path if isinstance(path, QgsRasterLayer) else None
     layer = QgsRasterLayer(path, os.path.splitext(os.path.basename(path))[0])
     if not layer.isValid():
         raise ToolboxError(tr("{}: {} is not a raster that QGIS can read; choose another file.").format(parameter, path))
     return layer
 
 
-def _expand(path: str, parameter: str, left_out: list[str]) -> list[str]:
-    """The path itself, or the rasters in the folder that it is."""
+def _expand(path: str, parameter: str, left_out: list[str], with_damaged: bool) -> list[str]:
+    """The path itself, or the rasters in the folder that it is, maybe with files that only have the name of one."""
     if not os.path.isdir(path):
         return [path]
     files = sorted(entry.path for entry in os.scandir(path) if entry.is_file() and not entry.name.lower().endswith(SIDECARS))
     files = [file for file in files if not any(os.path.samefile(file, other) for other in left_out)]
-    rasters = [file for file in files if _is_raster(file)]
+    rasters = [file for file in files if _is_raster(file) or (with_damaged and file.lower().endswith(RASTER_ENDINGS))]
     if not rasters:
         text = tr("{}: the folder {} holds no raster that GDAL reads; choose another folder.")
         raise ToolboxError(text.format(parameter, path))

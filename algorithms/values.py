@@ -59,7 +59,7 @@ def read_band_map(text: str) -> dict[str, int]:
         name, sign, number = (piece.strip() for piece in part.rpartition("="))
         if not sign or not name or not number.isdecimal() or int(number) < 1:
             raise ValueError(f"BAND_MAP takes pairs such as red=3 nir=5, and got “{part}”.")
-        if name in found:
+        if name.casefold() in map(str.casefold, found):  # bands are found by their names in any case of letters
             raise ValueError(f"BAND_MAP names “{name}” twice.")
         found[name] = int(number)
     return found

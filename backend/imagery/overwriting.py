@@ -23,4 +23,4 @@ def refuse_overwriting(output: str, sources: Iterable[str]) -> None:
         return
     for source in sources:
         if os.path.exists(source) and os.path.samefile(output, source):
-            raise ToolboxError(f"OUTPUT {output} is one of the files that are read ({source}); choose another name.")
+            raise ToolboxError(f"The output {output} is one of the files that are read ({source}); choose another name.")

@@ -28,6 +28,10 @@ LONG_DTYPES = ("int64", "uint64")
 SENSOR_TAG = "SENSOR"
 
 
+class ReadFailedError(ToolboxError):
+    """Pixels could not be read, although the raster could be opened: it is damaged, or its drive has gone."""
+
+
 @dataclass(frozen=True)
 class RasterInfo:
     """What a raster is, without its pixels. Tuples hold one entry per band, band 1 first."""
@@ -157,6 +161,7 @@ class RasterReader:
         except ToolboxError:
             self._dataset.close()
             raise
+        self._alpha = self._find_alpha()
         self._scale = np.array([self.info.scales[band - 1] for band in self.bands], np.float32)[:, None, None]
         self._offset = np.array([self.info.offsets[band - 1] for band in self.bands], np.float32)[:, None, None]
         self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
@@ -176,6 +181,11 @@ class RasterReader:
         """All bands but an alpha band, which says what is valid and is not imagery."""
         kinds = zip(self._dataset.indexes, self._dataset.colorinterp, strict=True)
         return [band for band, kind in kinds if kind != ColorInterp.alpha]
+
+    def _find_alpha(self) -> int | None:
+        """The alpha band, where GDAL does not heed it by itself: it does in rasters of two or four bands only."""
+        kinds = zip(self._dataset.indexes, self._dataset.colorinterp, strict=True)
+        return next((band for band, kind in kinds if kind == ColorInterp.alpha), None)
 
     def read_raw(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Stored values of a window.
@@ -203,7 +213,11 @@ class RasterReader:
             values = self._read_bands(inside)
             valid = self._valid(values, inside)
         except RasterioIOError as error:
-            raise ToolboxError(f"{self.info.source} cannot be read ({error}); the file seems to be damaged.") from error
+            reason = error.__cause__ or error  # rasterio's own words are "See previous exception"
+            raise ReadFailedError(
+                f"{self.info.source} cannot be read in the rows {top + 1:,} to {bottom:,} ({reason}): a file is damaged, or not to be "
+                "reached; copy it again, or mend the connection, and run again."
+            ) from error
         above, before = top - int(window.row_off), left - int(window.col_off)
         around = ((0, 0), (above, rows - above - int(inside.height)), (before, columns - before - int(inside.width)))
         if any(sum(sides) for sides in around):
@@ -260,9 +274,11 @@ class RasterReader:
                     valid[place] &= self._dataset.read_masks(band, window=window) != 0
             else:
                 valid[place] &= _differs(channel, self.info.nodata[band - 1])
-            if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+            is_masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+            if is_masked or self._alpha not in (None, band):
                 if dataset_mask is None:
-                    dataset_mask = self._dataset.read_masks(band, window=window) != 0
+                    read = self._dataset.read_masks if is_masked else self._dataset.read
+                    dataset_mask = read(band if is_masked else self._alpha, window=window) != 0
                 valid[place] &= dataset_mask
         return valid
 

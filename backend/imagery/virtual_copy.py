@@ -68,18 +68,23 @@ def write_copy(source: str, bands: list[int], path: Path, grid: RasterInfo) -> N
     with open_raster(source) as dataset:
         if not dataset.crs or grid.crs_wkt is None:
             raise ToolboxError(f"{source} has no coordinate system, so it cannot be resampled; assign one, or set CELL_SIZE to 0.")
-        nodata = {dataset.nodatavals[band - 1] for band in bands}
+        nodata = {str(dataset.nodatavals[band - 1]): dataset.nodatavals[band - 1] for band in bands}  # NaN differs from itself
         if len(nodata) > 1:
             raise ToolboxError(
-                f"The bands of {source} have different nodata values ({', '.join(map(str, nodata))}), so they cannot be resampled "
+                f"The bands of {source} have different nodata values ({', '.join(nodata)}), so they cannot be resampled "
                 "together; give them one value (Raster > Conversion > Translate), or set CELL_SIZE to 0."
             )
-        (value,) = nodata
+        (value,) = nodata.values()
         is_float = all(dataset.dtypes[band - 1].startswith("float") for band in bands)
         if value is None and is_float and not _has_mask(dataset):
             value = math.nan
-        # GDAL heeds either a nodata value or a mask; without both, the alpha band marks what lies beyond the raster.
-        masking = {"src_nodata": value, "nodata": value} if value is not None else {"add_alpha": True}
+        # GDAL heeds either a nodata value or a mask; without both, the alpha band marks what lies beyond the raster. rasterio would
+        # have GDAL take a pixel for valid as long as one of its bands is, and average the nodata value of the others.
+        masking: dict[str, object] = {"UNIFIED_SRC_NODATA": "NO"}
+        if value is not None:
+            masking |= {"src_nodata": value, "nodata": value}
+        elif ColorInterp.alpha not in dataset.colorinterp:
+            masking |= {"add_alpha": True}
         coarser = abs(grid.transform.a * grid.transform.e) > abs(dataset.transform.a * dataset.transform.e) * (1 + SAME_CELL)
         same_crs = dataset.crs == CRS.from_wkt(grid.crs_wkt)
         method = Resampling.average if coarser and same_crs else Resampling.bilinear

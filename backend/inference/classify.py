@@ -7,6 +7,7 @@ cloud-optimised files, move to the final names.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -19,7 +20,8 @@ from affine import Affine
 from torch import nn
 
 from ..errors import ToolboxError
-from ..imagery.raster import RasterInfo
+from ..imagery.overwriting import refuse_overwriting
+from ..imagery.raster import RasterInfo, RasterReader
 from ..models.definition import ModelDescription
 from ..models.package import load_model
 from ..runtime.companions import companions, own_device
@@ -97,6 +99,7 @@ def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
     """One attempt: the rows of this process; in the first one also what the others have written, and the files."""
     settings, ranks = work.settings, work.ranks
     legend = build_legend(work.model)
+    _check_places(settings, legend)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES))
         opened = open_for(work.model, settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
@@ -127,6 +130,18 @@ def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
             remove_others(raster.path, digest)
     yield from _report_areas(job.counts, legend, areas)
     yield progress(1.0)
+
+
+def _check_places(settings: ClassifySettings, legend: list[LegendEntry]) -> None:
+    """Raises ToolboxError for an output that would replace a file that is read, and for polygons that cannot be written."""
+    with RasterReader(settings.raster) as reader:
+        read = [settings.raster, *reader.files, settings.model]
+    for name in OUTPUTS:
+        if path := getattr(settings, name):
+            refuse_overwriting(path, read)
+    if settings.polygons:  # they come last, after hours maybe, so their place is tried now
+        with PolygonOutput(Path(settings.polygons), f"try.{os.getpid()}", legend, None):
+            pass
 
 
 def _refuse_nothing(job: Job) -> None:
@@ -164,7 +179,8 @@ def _trace_polygons(
     """The polygons of the class raster, finished; returns a list of one output, empty when they are not asked for."""
     if not settings.polygons:
         return []
-    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, cells))
+    per_class = settings.polygons_per == "class"
+    output = stack.enter_context(PolygonOutput(Path(settings.polygons), job_id, classes.layer.legend, cells, per_class))
     if not settings.min_region:
         classes.close()
     for share in output.trace(classes.rows):
@@ -177,7 +193,8 @@ def _open_rasters(
     stack: ExitStack, settings: ClassifySettings, job_id: str, job: Job, raster: RasterInfo, layers: list[Layer]
 ) -> list[RasterOutput]:
     """The rasters to write; the stack removes what does not get finished."""
-    transform = raster.transform * Affine.translation(job.wanted.col_off, job.wanted.row_off)
+    to_map = raster.transform if settings.has_georeference else Affine.scale(1, -1)
+    transform = to_map * Affine.translation(job.wanted.col_off, job.wanted.row_off)
     grid = Grid((int(job.wanted.height), int(job.wanted.width)), transform, raster.crs_wkt)
     return [stack.enter_context(RasterOutput(Path(getattr(settings, layer.setting)), job_id, layer, grid)) for layer in layers]
 

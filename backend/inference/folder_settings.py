@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import ToolboxError
 from .settings import ClassifySettings
 
-OF_AN_ITEM = ("raster", "output", "extent", "mask")
-WITHOUT = ("model", "confidence", "uncertainty", "probabilities", "polygons")
+OF_AN_ITEM = ("raster", "output", "extent", "mask", "has_georeference")
+WITHOUT = ("model", "confidence", "uncertainty", "probabilities", "polygons", "polygons_per")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class FolderSettings:
     """Settings of one run over many rasters.
 
     Attributes:
-        items: For each raster the fields of `ClassifySettings` that are its own: ``raster``, ``output``, ``extent``, ``mask``.
+        items: For each raster the fields of `ClassifySettings` that are its own: ``raster``, ``output``, ``extent``, ``mask``,
+            ``has_georeference``.
         model: A .dlpk, or an .emd with its weights beside it.
         output: Folder that the outputs lie in.
         options: All other fields of `ClassifySettings`, the same for every raster.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..errors import ToolboxError
 from ..models.precision import HALF_TYPES
 from .precision import probe_precision
 
@@ -66,6 +67,7 @@ class TilePredictor:
 
         Raises:
             RuntimeError: The batch does not fit into the memory; see `halve_batch` and `failures.is_out_of_memory`.
+            ToolboxError: The network's answers are no numbers.
         """
         if not self._is_fitted:
             return self._predict_measured(tiles)
@@ -96,7 +98,11 @@ class TilePredictor:
         logits = self._logits(tiles.contiguous(memory_format=torch.channels_last), self.precision)
         if self._suppressed is not None:
             logits[:, self._suppressed] = -torch.inf
-        return logits.softmax(1)
+        probabilities = logits.softmax(1)
+        if torch.isnan(probabilities.sum()):  # it would look like the first class, and sure
+            advice = "train the model again" if self.precision not in HALF_TYPES else "choose PRECISION=fp32"
+            raise ToolboxError(f"The network gives no numbers (NaN) in {self.precision}, so nothing can be classified; {advice}.")
+        return probabilities
 
     def _logits(self, tiles: Tensor, precision: str) -> Tensor:
         half = HALF_TYPES.get(precision)

@@ -23,6 +23,7 @@ OUTPUTS = {
 RASTER_ENDINGS, VECTOR_ENDINGS = (".tif", ".tiff"), (".gpkg",)
 SMALLEST_MEMORY_MB = 64
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+POLYGONS_PER = ("region", "class")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class ClassifySettings:
         confidence: Raster of the winning class's probability in percent; None = not wanted.
         uncertainty: Raster of the entropy of the probabilities in percent; None = not wanted.
         probabilities: Raster with a band per class, its probability in percent; None = not wanted.
-        polygons: GeoPackage with a polygon for each connected region of a class (.gpkg); None = not wanted.
+        polygons: GeoPackage with the class raster as polygons (.gpkg); None = not wanted.
+        polygons_per: ``region`` = a polygon for each connected region of a class; ``class`` = a multipolygon for each class.
         tile_size: Side in pixels of the tiles the network sees; 0 = chosen by the model and the raster.
         overlap: Pixels shared by neighbouring tiles, at most half a tile; −1 = an eighth of the tile, 64 at most.
         batch_size: Tiles per step; 0 = chosen by the device.
@@ -50,6 +52,7 @@ class ClassifySettings:
         predict_background: False = class 0 never wins.
         device: ``auto``, ``cpu``, ``mps``, ``cuda``, ``cuda:1``; ``cuda:0,cuda:1`` shares the raster among these.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; see `precision`.
+        has_georeference: False when QGIS shows row r of the raster at y = −r.
     """
 
     raster: str
@@ -59,6 +62,7 @@ class ClassifySettings:
     uncertainty: str | None = None
     probabilities: str | None = None
     polygons: str | None = None
+    polygons_per: str = "region"
     tile_size: int = 0
     overlap: int = -1
     batch_size: int = 0
@@ -72,6 +76,7 @@ class ClassifySettings:
     predict_background: bool = True
     device: str = "auto"
     precision: str = "auto"
+    has_georeference: bool = True
 
     def __post_init__(self) -> None:
         """Gathers all faults and raises one ToolboxError."""
@@ -105,6 +110,8 @@ class ClassifySettings:
             yield f"BATCH_SIZE is {self.batch_size}, allowed are 0 (automatic) to 1024"
         if self.precision not in PRECISIONS:
             yield f"PRECISION is “{self.precision}”, allowed are {', '.join(PRECISIONS)}"
+        if self.polygons_per not in POLYGONS_PER:
+            yield f"POLYGONS_PER is “{self.polygons_per}”, allowed are {' and '.join(POLYGONS_PER)}"
         if self.memory_mb < SMALLEST_MEMORY_MB:
             yield f"MEMORY is {self.memory_mb} MB, at least {SMALLEST_MEMORY_MB} MB are needed"
         if not (math.isfinite(self.cell_size) and self.cell_size >= 0):

@@ -88,8 +88,9 @@ def sieve_raster(path: Path, plan: SievePlan) -> Iterator[float]:
             window = Window(0, first, raster.width, last - first)
             values = raster.read(1, window=window)
             known = values != raster.nodata
-            if known.any():
-                sieved = np.where(known, sieve(values, plan.smallest, mask=known, connectivity=CONNECTIVITY), values)
+            smallest = min(plan.smallest, known.size - 1)  # rasterio refuses more; alone, a region has no neighbour to go to anyway
+            if smallest and known.any():
+                sieved = np.where(known, sieve(values, smallest, mask=known, connectivity=CONNECTIVITY), values)
                 end = min(top + plan.strip + plan.smallest, last)
                 raster.write(sieved[top - first : end - first], 1, window=Window(0, top, raster.width, end - top))
             yield min(top + plan.strip, raster.height) / raster.height

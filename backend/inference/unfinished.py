@@ -3,7 +3,8 @@
 
 The rows written so far lie in the folders of the outputs under way, whose names carry a digest of everything that decides the
 pixels: another request, model or image has another digest and starts anew. A run that ends well leaves nothing, and so does one
-that its user cancels or that the disk is too small for; one that dies, or ends because QGIS or the machine does, can be repeated.
+that its user cancels or that the disk is too small for; one that dies, ends because QGIS or the machine does, or because a drive can
+no longer be read, can be repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..imagery.raster import RasterReader
+from ..imagery.raster import RasterReader, ReadFailedError
 from ..models.definition import ModelDescription
 from ..runtime.lock import exclusive, try_exclusive
 from ..runtime.output_folder import partial_name
@@ -95,7 +96,7 @@ class Unfinished:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # A stage is closed when the user cancels, which leaves a file, but also when QGIS or the machine goes down.
         # A RuntimeError is PyTorch's, of a driver that failed, for example.
-        is_going_down = kind is not None and issubclass(kind, (GeneratorExit, KeyboardInterrupt, RuntimeError))
+        is_going_down = kind is not None and issubclass(kind, (GeneratorExit, KeyboardInterrupt, RuntimeError, ReadFailedError))
         if is_going_down and not Path(CANCEL_FILE).exists() and self._path.exists():
             for output in self._outputs:
                 output.keep()
@@ -104,7 +105,11 @@ class Unfinished:
         """Puts the job behind what is written already, and tells so."""
         if not all(output.is_continued for output in self._outputs) or not self._path.exists():
             return
-        job, state = self._job, json.loads(self._path.read_text(encoding="utf-8"))
+        job = self._job
+        try:
+            state = json.loads(self._path.read_text(encoding="utf-8"))
+        except ValueError:  # the machine went down before the disk had it: the rows are written anew
+            return
         job.band, job.row, job.done, job.predictor.precision = (state[name] for name in ("band", "row", "done", "precision"))
         job.counts.update({int(value): count for value, count in state["counts"].items()})
         yield info(f"Going on with an interrupted run of the same request: {job.done:,} of {job.tile_count:,} tiles are done.")

@@ -169,6 +169,8 @@ def parse_definition(definition: Mapping[str, Any], source: str) -> ModelDescrip
         raise ToolboxError(f"The definition in {source} is incomplete ({failure}); use the original model.") from failure
     if faults := check_choice(description.architecture, description.backbone):
         raise ToolboxError(f"{source} needs another version of the toolbox. {' '.join(faults)}")
+    if description.gsd_m is not None and not 0 < description.gsd_m < math.inf:
+        raise ToolboxError(f"The definition in {source} gives the impossible cell size of {gsd_m} m; use the original model.")
     if not description.bands or not description.classes.classes or not 1 <= description.chip_size <= MAX_CHIP_SIZE:
         raise ToolboxError(
             f"The definition in {source} names no bands, no classes or an impossible chip size; use the original model."

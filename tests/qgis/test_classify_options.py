@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Outputs and options of the classification of one raster, and of many."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsCoordinateTransformContext, QgsRasterLayer, QgsVectorFileWriter, QgsVectorLayer
 from qgis_helpers import FOREST, SIZE, WATER, Log, make_layer, make_scene, read_array, refusal, run, square
 
 
@@ -59,6 +60,9 @@ def test_bands_can_be_named_by_hand_and_mistakes_are_told_before_the_run(scene, 
     assert "BAND_MAP takes pairs such as red=3 nir=5, and got “red”" in refusal(
         "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="red"
     )
+    assert "BAND_MAP names “Band 1” twice" in refusal(
+        "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="band 1=1; Band 1=2; band 2=2"
+    )
     assert "BAND_MAP names purple, but the bands of the model" in refusal(
         "classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", BAND_MAP="purple=1"
     )
@@ -101,6 +105,43 @@ def test_a_raster_that_fails_is_named_and_does_not_stop_the_others(rasters, mode
     result = run("classifyfolder", log, INPUT=[*values, str(rasters / "one band.tif")], MODEL=model, OUTPUT=folder / "m", DEVICE="cpu")
     assert result["CLASSIFIED"] == 2
     assert any("1 of 3 rasters were left out: one band.tif." in line for line in log.warnings)
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_a_damaged_file_is_told_and_does_not_stop_the_others(rasters, model, folder, as_folder):
+    (rasters / "damaged.tif").write_bytes((rasters / "a.tif").read_bytes()[:100])
+    log = Log()
+    value = rasters if as_folder else [str(rasters / name) for name in ("a.tif", "damaged.tif", "b.tif")]
+    result = run("classifyfolder", log, INPUT=value, MODEL=model, OUTPUT=folder / "maps", DEVICE="cpu")
+    assert result["CLASSIFIED"] == 2
+    assert any("A raster is left out." in line and "damaged.tif is not a raster" in line for line in log.warnings)
+    assert not any("notes.txt" in line for line in log.warnings)
+    mosaic = gdal.Open(result["OUTPUT_VRT"])
+    table = mosaic.GetRasterBand(1).GetDefaultRAT()
+    assert [table.GetValueAsString(row, 1) for row in range(table.GetRowCount())] == ["Water", "Forest"]
+
+
+def test_a_mask_beside_all_rasters_is_an_error(rasters, model, folder):
+    elsewhere = make_layer([(square(5000, 5000, 8),)], [])
+    text = refusal("classifyfolder", INPUT=rasters, MODEL=model, OUTPUT=folder / "m", MASK=elsewhere)
+    assert "No polygon of MASK meets any of the rasters" in text
+
+
+def test_the_request_beside_a_result_can_be_run_again_with_its_mask(scene, model, folder):
+    classify(scene, model, folder, MASK=make_layer([(square(16, 16, 32),)], []))
+    request = json.loads((folder / "classes.request.json").read_text(encoding="utf-8"))
+    assert (folder / request["settings"]["mask"]).is_file()
+
+
+def test_polygons_do_not_replace_the_mask_that_is_read(scene, model, folder):
+    place = folder / "mask.gpkg"
+    layer = make_layer([(square(16, 16, 32),)], [])
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    assert not QgsVectorFileWriter.writeAsVectorFormatV3(layer, str(place), QgsCoordinateTransformContext(), options)[0]
+    before = place.read_bytes()
+    text = refusal("classifypixels", INPUT=scene, MODEL=model, OUTPUT=folder / "c.tif", MASK=str(place), OUTPUT_POLYGONS=place)
+    assert "is a file that is read, too" in text
+    assert place.read_bytes() == before
 
 
 def test_when_every_raster_fails_it_is_an_error(model, folder):

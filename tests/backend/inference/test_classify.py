@@ -149,6 +149,17 @@ def test_cancel_removes_everything_and_ends_the_reader(tmp_path):
     assert "strip reader" not in {thread.name for thread in threading.enumerate()}
 
 
+@pytest.mark.parametrize(("precision", "advice"), [("fp32", "train the model again"), ("bf16", "choose PRECISION=fp32")])
+def test_network_whose_answers_are_no_numbers_is_refused(tmp_path, precision, advice):
+    class Diverged(FirstBandNetwork):
+        def forward(self, image):
+            return torch.where(image[:, :1] == 2, torch.nan, super().forward(image))
+
+    with pytest.raises(ToolboxError, match=f"no numbers \\(NaN\\) in {precision}.*; {advice}"):
+        run(tmp_path, scene(), network=Diverged(3), precision=precision)
+    assert not (tmp_path / "out").exists()
+
+
 def test_memory_that_runs_out_halves_the_batch(tmp_path):
     class Greedy(FirstBandNetwork):
         def forward(self, image):

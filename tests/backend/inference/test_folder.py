@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -101,6 +102,59 @@ def test_a_mosaic_needs_one_cell_size(tmp_path):
     with pytest.raises(ToolboxError, match=r"a\.tif and b\.tif have different cell sizes"):
         write_mosaic(paths, tmp_path / "m.vrt")
     assert not (tmp_path / "m.vrt").exists()
+
+
+def test_a_mosaic_has_colours_names_and_attribute_table_of_its_rasters_but_no_counts(tmp_path):
+    sources = [
+        write_raster(tmp_path / "a & b.tif", scene(), names=("a", "b")),
+        write_raster(tmp_path / "c.tif", scene(), names=("a", "b")),
+    ]
+    drive(classify_folder(request(tmp_path, sources), "job"))
+    with rasterio.open(tmp_path / "out" / "mosaic.vrt") as mosaic:
+        assert mosaic.colormap(1)[2] == (2, 9, 8, 255)
+    band = ElementTree.parse(tmp_path / "out" / "mosaic.vrt").find("VRTRasterBand")
+    assert [entry.text or "" for entry in band.find("CategoryNames")] == ["", "class 1", "class 2", "class 3"]
+    table = band.find("GDALRasterAttributeTable")
+    assert [column.findtext("Name") for column in table.findall("FieldDefn")] == ["Value", "Class", "Red", "Green", "Blue"]
+    assert [entry.text for entry in table.findall("Row")[1]] == ["2", "class 2", "2", "9", "8"]
+
+
+def test_a_mosaic_of_more_rasters_than_a_process_may_open_at_once(tmp_path):
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    paths = [tmp_path / f"{number}.tif" for number in range(90)]
+    for number, path in enumerate(paths):
+        write_raster(path, np.full((1, 1), number, np.uint8), nodata=255, transform=place(number))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, before[1]))
+    try:
+        write_mosaic(paths, tmp_path / "m.vrt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with rasterio.open(tmp_path / "m.vrt") as mosaic:
+        assert mosaic.read(1).tolist() == [list(range(90))]
+
+
+def test_a_mosaic_of_rasters_that_are_stored_upside_down(tmp_path):
+    upside_down = Affine(10, 0, 500_000, 0, 10, 5_200_000)
+    paths = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    write_raster(paths[0], np.array([[1], [2]], np.uint8), nodata=255, transform=upside_down)
+    write_raster(paths[1], np.array([[3], [4]], np.uint8), nodata=255, transform=upside_down * Affine.translation(1, 1))
+    write_mosaic(paths, tmp_path / "m.vrt")
+    with rasterio.open(tmp_path / "m.vrt") as mosaic:
+        assert mosaic.transform == upside_down
+        assert mosaic.read(1).tolist() == [[1, 255], [2, 3], [255, 4]]
+
+
+def test_images_without_georeference_have_no_mosaic(tmp_path):
+    sources = [
+        write_raster(tmp_path / name, scene(), names=("a", "b"), crs=None, transform=Affine.identity()) for name in ("a.tif", "b.tif")
+    ]
+    settings = request(tmp_path, sources)
+    for item in settings.items:
+        item["has_georeference"] = False
+    events = drive(classify_folder(settings, "job"))
+    assert any("no places on a map" in event["message"] for event in events["warning"])
+    assert events["result"][0]["outputs"]["CLASSIFIED"] == 2
 
 
 def test_settings_that_cannot_be_used_are_told_together(tmp_path):

@@ -114,6 +114,21 @@ def test_each_connected_region_becomes_a_valid_polygon_with_the_fields_of_a_labe
     assert 'value="2" label="class 2"' in path.with_suffix(".qml").read_text()
 
 
+def test_polygons_per_class_hold_all_regions_of_a_class(tmp_path):
+    values = scene(300, 80)  # noise: thousands of regions, many that touch at corners
+    values[0, 10:20, 10:20] = np.nan
+    places = {"polygons": str(tmp_path / "out" / "regions.gpkg"), "polygons_per": "class"}
+    classes, _ = run(tmp_path, values, **places)
+    meta, _, wkb, columns = pyogrio.raw.read(tmp_path / "out" / "regions.gpkg")
+    fields = dict(zip(meta["fields"], columns, strict=True))
+    outlines = shapely.from_wkb(wkb)
+    assert meta["geometry_type"] == "MultiPolygon"
+    assert fields["Classvalue"].tolist() == [1, 2, 3]
+    assert fields["Pixels"].tolist() == [(classes == value).sum() for value in (1, 2, 3)]
+    assert shapely.is_valid(outlines).all()
+    assert np.array_equal(shapely.area(outlines), fields["Pixels"] * 100)
+
+
 def test_background_has_polygons_too(tmp_path):
     description = model(values=(4,), has_background=True)
     path = tmp_path / "out" / "regions.gpkg"
@@ -186,6 +201,12 @@ def test_the_strips_of_a_sieve_fit_into_the_memory_with_margins_that_are_high_en
     assert rows * width * sieve.BYTES_PER_PIXEL <= memory_mb * 2**20
     assert plan.strip > 0
     assert plan.margin >= 2 * smallest or plan.strip == height
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 2)])
+def test_a_raster_smaller_than_the_smallest_region_keeps_its_class(tmp_path, shape):
+    classes, _ = run(tmp_path, np.ones((2, *shape), np.float32), min_region=50)
+    assert np.array_equal(classes, np.full(shape, 2))
 
 
 def test_a_smallest_region_that_takes_too_much_memory_is_refused_before_the_network_runs(tmp_path):

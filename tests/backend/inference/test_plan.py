@@ -27,6 +27,7 @@ def test_tiles_are_spread_evenly_and_flush_with_the_edges(length, tile, overlap,
     assert tile_starts(length, tile, overlap) == starts
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), TILES, st.data())
 def test_neighbours_share_the_overlap_and_every_pixel_is_covered(length, tile, data):
     overlap = data.draw(st.integers(0, tile // 2))
@@ -36,6 +37,7 @@ def test_neighbours_share_the_overlap_and_every_pixel_is_covered(length, tile, d
     assert all(0 < b - a <= tile - overlap for a, b in itertools.pairwise(starts))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), TILES, st.data())
 def test_weights_of_all_tiles_add_up_to_one_at_every_pixel(length, tile, data):
     starts = tile_starts(length, tile, data.draw(st.integers(0, tile // 2)))

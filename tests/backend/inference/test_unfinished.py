@@ -14,6 +14,7 @@ import pytest
 import rasterio
 import torch
 from deep_learning_toolbox.backend import __version__
+from deep_learning_toolbox.backend.imagery.raster import RasterReader, ReadFailedError
 from deep_learning_toolbox.backend.inference import unfinished
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
@@ -22,6 +23,7 @@ from deep_learning_toolbox.backend.models.registry import build_network
 from deep_learning_toolbox.backend.runtime import launch
 from deep_learning_toolbox.backend.runtime.protocol import CANCEL_FILE, Request
 from deep_learning_toolbox.backend.runtime.ranks import Ranks
+from rasterio.errors import RasterioIOError
 
 from ..rasters import drive, write_raster
 from .known import FirstBandNetwork, model, run, scene
@@ -103,6 +105,36 @@ def test_anything_different_starts_anew_and_clears_what_was_left(tmp_path, each_
     events = drive(classify_with(request, description, FirstBandNetwork(3), Ranks()))
     assert not any("Going on" in event["message"] for event in events["info"])
     assert np.array_equal(read(request.output)[0], values[0] + description.class_values[0])
+    assert not list((tmp_path / "out").glob(".partial-*"))
+
+
+def test_a_drive_that_goes_away_costs_only_what_was_not_kept_yet(tmp_path, each_step_tells, monkeypatch):
+    request = request_of(tmp_path, scene(300, 90))
+    read_bands = RasterReader._read_bands
+
+    def fail_below(reader, window):
+        if window.row_off > 150:
+            raise RasterioIOError("the network is down")
+        return read_bands(reader, window)
+
+    monkeypatch.setattr(RasterReader, "_read_bands", fail_below)
+    with pytest.raises(ReadFailedError, match=r"in the rows 1\d\d to .*the network is down.*run again"):
+        drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
+    monkeypatch.undo()
+    events = drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
+    assert any("Going on with an interrupted run" in event["message"] for event in events["info"])
+    assert np.array_equal(read(request.output)[0], scene(300, 90)[0] + 1)
+
+
+@pytest.mark.parametrize("content", ["", '{"band": 0, "row"'])
+def test_damaged_state_starts_anew(tmp_path, each_step_tells, content):
+    request = request_of(tmp_path, scene(150, 90))
+    interrupt(request, FirstBandNetwork(3), after=12)
+    (state,) = (tmp_path / "out").glob(".partial-*/state.json")
+    state.write_text(content)
+    events = drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
+    assert not any("Going on" in event["message"] for event in events["info"])
+    assert np.array_equal(read(request.output)[0], scene(150, 90)[0] + 1)
     assert not list((tmp_path / "out").glob(".partial-*"))
 
 

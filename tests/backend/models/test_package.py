@@ -185,6 +185,8 @@ def test_a_missing_file_is_named(tmp_path):
         (lambda d: d["Toolbox"]["bands"][1].update(std=float("nan")), "std of band nir is nan"),
         (lambda d: d["Toolbox"].update(chip_size=float("inf")), "incomplete"),
         (lambda d: d["Toolbox"].update(cell_size=[1]), "incomplete"),
+        (lambda d: d["Toolbox"].update(gsd_m=-5), "impossible cell size of -5 m"),
+        (lambda d: d["Toolbox"].update(gsd_m="nan"), "impossible cell size of nan m"),
         (lambda d: d["Toolbox"].update(classes=7), "incomplete|7"),
     ],
 )
