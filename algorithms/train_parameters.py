@@ -12,7 +12,7 @@ WEIGHTS = ("auto", "none", "imagenet", "satellite", "file")
 SPLITS = ("spatial", "random", "folder")
 UNLABELED = ("auto", "ignore", "background")
 LOSSES = ("ce_dice", "ce", "focal", "dice")
-AUGMENTATIONS = ("default", "none", "strong")
+AUGMENTATIONS = ("default", "none", "strong", "north_up")
 DAMAGED = ("refuse", "skip")
 REFITS = ("auto", "always", "never")
 MONITORS = ("miou", "valid_loss", "accuracy", "f1")
@@ -170,7 +170,8 @@ def add_learning(tool: ToolboxAlgorithm) -> None:
         tool.choice("AUGMENTATION", tr("Augmentation"), AUGMENTATIONS, "default"),
         tr(
             "default turns and flips the chips and varies brightness and contrast; strong also turns by any angle, rescales and "
-            "leaves bands out, for models that are to work on other sensors and seasons; none leaves the chips as they are."
+            "leaves bands out, for models that are to work on other seasons; north_up varies brightness and contrast only, for "
+            "classes such as cloud shadows that the direction of the sun tells apart; none leaves the chips as they are."
         ),
         advanced=True,
     )

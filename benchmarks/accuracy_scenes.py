@@ -45,6 +45,8 @@ ABLATION = {
     "focal": {"loss": "focal"},
     "no class balancing": {"class_balancing": False},
     "no augmentation": {"augmentation": "none"},
+    "default augmentation": {"augmentation": "default"},
+    "north-up augmentation": {"augmentation": "north_up"},
     "strong augmentation": {"augmentation": "strong"},
     "mixup": {"mixup": True},
     "no second training": {"refit": "never"},
@@ -61,8 +63,7 @@ def main() -> None:
     parser.add_argument("--sample", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--ablation-epochs", type=int, default=8)
+    parser.add_argument("--ablation-share", type=float, default=0.3, help="of the epochs")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
     folds = list(find_folds(arguments.data, arguments.output))
@@ -72,13 +73,16 @@ def main() -> None:
     bench = Bench(arguments.output, arguments.sample / WEIGHTS)
     say("fold | ours, mean ± sd of the seeds | plain recipe | random forest | processor minutes a seed, ours and plain")
     for fold in folds:
-        ours = [bench.run(fold, "ours", seed, arguments.epochs, {}) for seed in range(1, arguments.seeds + 1)]
-        plain = [bench.run(fold, "plain", seed, arguments.epochs, {}) for seed in range(1, arguments.seeds + 1)]
+        ours = [bench.run(fold, "ours", seed, fold.epochs, {}) for seed in range(1, arguments.seeds + 1)]
+        plain = [bench.run(fold, "plain", seed, fold.epochs, {}) for seed in range(1, arguments.seeds + 1)]
         minutes = " and ".join(f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f}" for runs in (ours, plain))
         say(f"{fold.name} | {_spread(ours)} | {_spread(plain)} | {fold.forest:.2f} | {minutes}")
     say("Ablation: score with one ingredient changed, seed 1")
     for name, changes in ABLATION.items():
-        scores = [bench.run(fold, f"ablation {name}", 1, arguments.ablation_epochs, changes)["score"] for fold in folds]
+        scores = [
+            bench.run(fold, f"ablation {name}", 1, max(round(fold.epochs * arguments.ablation_share), 1), changes)["score"]
+            for fold in folds
+        ]
         say(f"  {name}: {' '.join(f'{score:.3f}' for score in scores)}, mean {statistics.mean(scores):.3f}")
 
 
@@ -120,6 +124,7 @@ class Bench:
         plain = {"backbone": BACKBONE, "weights": "file", "weights_file": str(self._weights), "device": "cpu"}
         output = self._output / "model"
         values = {"folder": first, "more_folders": more, "output": str(output), "seed": seed, "max_epochs": epochs, **plain}
+        values["augmentation"] = fold.augmentation
         return TrainSettings(**{**values, **changes})
 
     def _train(self, settings: TrainSettings) -> Callable[[np.ndarray], np.ndarray]:

@@ -34,6 +34,8 @@ class Fold:
         tests: Pairs of image and mask that no training sees.
         classes: Values of the mask that count; the score is the mean of their IoU.
         forest: Score of a random forest on the bands' values, measured once with the same folds.
+        epochs: Of each training, so that both together take at most 20 minutes of processor time.
+        augmentation: What the tool's help advises for such classes.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Fold:
     tests: tuple[tuple[Path, Path], ...]
     classes: tuple[int, ...]
     forest: float
+    epochs: int
+    augmentation: str
 
 
 def find_folds(data: Path, output: Path) -> Iterator[Fold]:
@@ -57,7 +61,7 @@ def _ukis(folder: Path, output: Path) -> Iterator[Fold]:
     for left_out in SENSORS:
         name = f"ukis without {left_out}"
         trained = tuple(chips[sensor] for sensor in SENSORS if sensor != left_out)
-        yield Fold(name, trained, (scenes[left_out],), (1, 2, 4, 5), FOREST[name])
+        yield Fold(name, trained, (scenes[left_out],), (1, 2, 4, 5), FOREST[name], 20, "north_up")
 
 
 def _kampala(folder: Path, output: Path) -> Fold:
@@ -66,7 +70,7 @@ def _kampala(folder: Path, output: Path) -> Fold:
     (trained,) = (place for place in pairs if place.endswith("_train"))
     (tested,) = (place for place in pairs if place != trained)
     chips = _export(pairs[trained], output / "chips" / "kampala", 256, 256)
-    return Fold("kampala", (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"])
+    return Fold("kampala", (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"], 8, "default")
 
 
 def _export(scenes: list[tuple[Path, Path]], folder: Path, tile: int, stride: int) -> Path:

@@ -3,7 +3,12 @@
 
 Crops are turned and mirrored as they are cut, exactly; then each band gets a gain, an offset and noise, on the device. Images
 enter normalised (mean 0, deviation 1, invalid pixels 0), and leave so. *Strong* augmentation also turns by any angle, rescales and
-leaves bands out.
+leaves bands out; *north-up* augmentation neither turns nor mirrors.
+
+Satellites that keep to the sun see all shadows fall to the same side, which tells a cloud's shadow from dark ground: with masks of
+Landsat 7 and Sentinel-2 as training and Landsat 5 as test (20 epochs, all labels, one seed), the mean IoU of shadow, water, land and
+cloud was 0.33 with turning and 0.54 north-up. Where the classes are ground alone it is the other way round: on fold 1 of the demo
+the mean accuracy of the classes fell from 0.87 to 0.77. So the default turns, and whoever maps clouds chooses.
 
 The default does none of the latter: on the Landsat scene of the demo, mean of three folds and two seeds, overall accuracy was 0.67
 with rescaling, bands left out and crops shifted beyond the chip's edge, and 0.76 without. The ground sample distance is fixed, so a
@@ -25,6 +30,7 @@ GAIN, OFFSET, NOISE = 0.1, 0.1, 0.05  # standard deviations, in units of the ban
 STRONG_SCALES = 0.75, 4 / 3  # ground sample distance of a warped crop, relative to the chip's
 BAND_DROPOUT = 0.05  # share of bands that strong augmentation sets to their mean
 MIXUP_SHAPE = 0.4  # of the symmetric beta distribution of the mixing share
+TURNING = ("default", "strong")
 ROTATIONS = 4
 SYMMETRIES = 8
 

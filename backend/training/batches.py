@@ -98,8 +98,8 @@ class BatchMaker:
             wanted = place - side // 2 + int(self._random.uniform(-JITTER, JITTER) * side)
             first.append(min(max(wanted, 0), whole - side))
         (top, left), (rows, columns) = first, self.size
-        turned = self._settings.augmentation != "none"
-        symmetry = augment.draw_symmetry(self._random, rows == columns) if turned else 0
+        is_turned = self._settings.augmentation in augment.TURNING
+        symmetry = augment.draw_symmetry(self._random, rows == columns) if is_turned else 0
         parts = (chip.image, chip.valid, chip.target)
         return [augment.apply_symmetry(part[..., top : top + rows, left : left + columns], symmetry) for part in parts]
 

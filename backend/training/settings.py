@@ -15,7 +15,7 @@ CHOICES = {
     "split": ("spatial", "random", "folder"),
     "unlabelled": ("auto", "ignore", "background"),
     "loss": ("ce_dice", "ce", "focal", "dice"),
-    "augmentation": ("default", "none", "strong"),
+    "augmentation": ("default", "none", "strong", "north_up"),
     "refit": ("auto", "always", "never"),
     "monitor": ("miou", "valid_loss", "accuracy", "f1"),
     "damaged_chips": ("refuse", "skip"),
@@ -62,7 +62,7 @@ class TrainSettings:
         class_balancing: Half of the crops are centred on a class drawn uniformly, and rare classes weigh more in the loss.
         loss: `ce_dice` = cross-entropy plus soft Dice, or one of `ce`, `focal`, `dice` alone; see `losses`.
         ignore_classes: Class values whose pixels are left out like unlabelled ones; the model does not know these classes.
-        augmentation: `default`, `none` or `strong`; see `augment`.
+        augmentation: `default`, `none`, `strong` or `north_up`; see `augment`.
         mixup: Blend each crop with another one of its batch; see `augment`.
         freeze: Keep the encoder as it is and train the decoder only.
         early_stopping: Stop when the monitored figure has not improved for some epochs.

@@ -75,7 +75,8 @@ def train_events(request):
 
 
 @pytest.mark.parametrize("changes", [{"loss": "focal"}, {"loss": "dice"}, {"loss": "ce"}, {"mixup": True}, {"augmentation": "strong"},
-                                     {"augmentation": "none"}, {"freeze": True}, {"precision": "bf16"}])  # fmt: skip
+                                     {"augmentation": "none"}, {"augmentation": "north_up"}, {"freeze": True},
+                                     {"precision": "bf16"}])  # fmt: skip
 def test_an_option_leads_to_another_model_that_works(settings, tmp_path, changes):
     _, plain = run(settings(refit="never", output=str(tmp_path / "plain")))
     events, other = run(settings(refit="never", output=str(tmp_path / "other"), max_epochs=6, **changes))

@@ -265,6 +265,16 @@ def test_without_augmentation_the_network_sees_whole_chips(prepare):
         assert all(any(torch.allclose(one, chip, atol=1e-4) for chip in chips) for one in image) == equal
 
 
+def test_north_up_augmentation_varies_brightness_and_turns_nothing(prepare):
+    trainer, store = prepare(augmentation="north_up")
+    image, target, *_ = trainer._batches.draw(8)
+    chips = store.get(range(len(store)), False)
+    for one, label in zip(image, target, strict=True):
+        (chip,) = (chip for chip in chips if torch.equal(chip.target.long(), label))
+        assert not torch.allclose(one, chip.image, atol=1e-2)
+        assert float(torch.corrcoef(torch.stack([one[0].flatten(), chip.image[0].flatten()]))[0, 1]) > 0.9
+
+
 def test_smaller_crops_are_cut_inside_the_chips_around_a_label(prepare):
     trainer, store = prepare(chip_size=16, augmentation="none")
     image, target, *_ = trainer._batches.draw(4)
