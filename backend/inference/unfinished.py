@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -31,12 +32,13 @@ from ..runtime.protocol import CANCEL_FILE, Event, info
 from ..runtime.ranks import Ranks
 from .job import Job
 from .settings import ClassifySettings
-from .writer import MARKER, RasterOutput
+from .writer import RasterOutput
 
 SECONDS_BETWEEN = 30.0  # a checkpoint writes what GDAL still holds, and opens the files again
 STATE = "state.json"
 FREE_TO_CHANGE = ("batch_size", "device", "mask")  # settings that leave the pixels as they are
 DIGEST_LETTERS = 16
+NAME_OF_WORK = re.compile(rf"[0-9a-f]{{{DIGEST_LETTERS}}}(\.\d+of\d+)?")  # what `name_work` gives
 
 
 @dataclass(frozen=True)
@@ -144,10 +146,13 @@ def hold(name: str) -> Iterator[None]:
 
 
 def remove_others(path: Path, digest: str) -> None:
-    """Removes what interrupted runs of other requests have left of an output, unless they are under way."""
+    """Removes what interrupted runs of other requests have left of an output, unless they are under way.
+
+    Also where one was killed before its first checkpoint. Folders of other stages, whose names carry a job's id, are not touched.
+    """
     for folder in path.absolute().parent.glob(f"{partial_name('*')}-{path.name}"):
         name = folder.name.removeprefix(partial_name("")).removesuffix(f"-{path.name}")
-        if (folder / MARKER).exists() and name.partition(".")[0] != digest:
+        if NAME_OF_WORK.fullmatch(name) and name.partition(".")[0] != digest:
             with try_exclusive(_lock_file(name)) as is_free:
                 if is_free:
                     shutil.rmtree(folder, ignore_errors=True)
