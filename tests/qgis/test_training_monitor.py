@@ -121,9 +121,12 @@ def test_two_trainings_at_once_are_told_apart(monitor, training):
 
     def names():
         monitor.open()
-        return [monitor.dock.runs.itemText(place) for place in range(2)]
+        return [monitor.dock.runs.itemText(place) for place in range(monitor.dock.runs.count())]
 
-    wait_until(lambda: all("(running)" in name for name in names()))  # one that has only just been made does not run yet
+    def is_running(model):
+        return any(f"→ {model}" in name and "(running)" in name for name in names())
+
+    wait_until(lambda: is_running("one") and is_running("two"))  # one that has only just been made does not run yet
     place = next(place for place, name in enumerate(names()) if "→ two" in name)
     monitor.dock.runs.activated.emit(place)
     assert monitor.run.folder == second
