@@ -91,18 +91,18 @@ def _now() -> NDArray[np.float64]:
 
 def measure_start(chips: Path, output: Path) -> tuple[float, str]:
     """Seconds from the start of a training as the tool starts it to its first step, and the message of that step."""
-    messages: list[str] = []
+    ends: list[tuple[float, str]] = []
 
     def note(event: Event) -> None:
         if event["event"] == "progress" and "step 1 of" in event["message"]:
-            messages.append(event["message"])
+            ends.append((time.perf_counter() - began, event["message"]))
 
     settings = TrainSettings(str(chips), str(output), weights="none", device="cpu")
     request = Request("train", asdict(settings), "bench", __version__)
     began = time.perf_counter()
     with contextlib.suppress(JobCancelled):
-        run_job(request, find_interpreter(None), new_job_folder("train"), note, lambda: bool(messages))
-    return time.perf_counter() - began, messages[0]
+        run_job(request, find_interpreter(None), new_job_folder("train"), note, lambda: bool(ends))
+    return ends[0]
 
 
 def make_trainer(chips: Path, batch_size: int) -> Trainer:
