@@ -4,13 +4,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from deep_learning_toolbox.backend.training.dataset import ChipStore
 from deep_learning_toolbox.backend.training.evaluation import BINS, Calibration, ChipScore, Evaluation, evaluate
-from deep_learning_toolbox.backend.training.split import split_blocks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .stores import settings_of
+from .stores import split_store
 
 
 class Known(torch.nn.Module):
@@ -38,10 +36,7 @@ def drive(events):
 
 @pytest.fixture
 def store(chips):
-    store = ChipStore(settings_of(chips))
-    list(store.scan())
-    store.apply_split(split_blocks(store.census, 40, 0))
-    return store
+    return split_store(chips, 40)
 
 
 def test_every_held_out_pixel_is_looked_at_once(store):

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 import torch
 from deep_learning_toolbox.backend.training import loop, preview
-from deep_learning_toolbox.backend.training.dataset import ChipStore
 from deep_learning_toolbox.backend.training.preview import Preview, measure_memory
-from deep_learning_toolbox.backend.training.split import split_blocks
 from deep_learning_toolbox.backend.training.train import train
 
-from .stores import settings_of
+from .stores import split_store
 
 
 class Constant(torch.nn.Module):
@@ -32,10 +30,7 @@ class Constant(torch.nn.Module):
 
 @pytest.fixture
 def store(chips):
-    store = ChipStore(settings_of(chips))
-    list(store.scan())
-    store.apply_split(split_blocks(store.census, 30, 0))
-    return store
+    return split_store(chips, 30)
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from deep_learning_toolbox.backend.training.dataset import ChipStore
-from deep_learning_toolbox.backend.training.split import split_blocks
 from deep_learning_toolbox.backend.training.validation import chips_at_once, predict_chips
 
-from .stores import settings_of
+from .stores import split_store
 
 
 class Narrow(torch.nn.Module):
@@ -29,10 +27,7 @@ class Narrow(torch.nn.Module):
 
 @pytest.fixture
 def store(chips):
-    store = ChipStore(settings_of(chips))
-    list(store.scan())
-    store.apply_split(split_blocks(store.census, 40, 0))
-    return store
+    return split_store(chips, 40)
 
 
 def test_memory_that_does_not_suffice_halves_the_chips_at_a_time_and_loses_none(store):
