@@ -59,14 +59,12 @@ def classified(plugin, demo, tmp_path_factory):
 
 
 def test_held_out_polygons_are_classified_as_well_as_stated(classified, demo):
-    folder = classified
     accuracy = demo["accuracy"].measure_accuracy(classified / "classes.tif", classified / "held_out.gpkg")
     assert accuracy.pixels > 500
     assert accuracy.overall >= LEAST_ACCURACY, str(accuracy)
 
 
 def test_no_held_out_pixel_was_labelled_in_training(classified, demo):
-    folder = classified
     labels = gdal.Open(str(classified / "land_cover.tif"))
     held_out = demo["accuracy"].burn(classified / "held_out.gpkg", labels, "id")
     assert (held_out > 0).sum() > 500
@@ -74,14 +72,12 @@ def test_no_held_out_pixel_was_labelled_in_training(classified, demo):
 
 
 def test_classes_keep_values_and_names_of_the_land_cover_map(classified):
-    folder = classified
     band = ElementTree.parse(classified / "classes.tif.aux.xml").find("PAMRasterBand")
     names = [category.text for category in band.find("CategoryNames")]
     assert {value: names[value] for value in CLASSES} == CLASSES
 
 
 def test_nodata_of_any_band_stays_nodata(classified):
-    folder = classified
     scene = gdal.Open(str(classified / "scene.vrt"))
     bands = scene.ReadAsArray()
     nodata = np.array([scene.GetRasterBand(number).GetNoDataValue() for number in range(1, scene.RasterCount + 1)])
