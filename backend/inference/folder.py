@@ -7,6 +7,7 @@ not end the run; the others are whole. Several devices, or processes of torchrun
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..models.definition import ModelDescription
 from ..models.package import load_model
 from ..runtime.companions import companions, own_device
 from ..runtime.device import choose_device
+from ..runtime.failures import explain
 from ..runtime.protocol import Event, device, info, progress, result, warning
 from ..runtime.ranks import Ranks, join_ranks
 from .classify import LONGEST_WAIT, classify_with
@@ -74,9 +76,12 @@ def _classify_item(
             if event["event"] == "progress":
                 event = progress((number + event["fraction"]) / len(settings.items), f"{title}: {event['message']}")
             yield event
-    except ToolboxError as failure:
-        yield warning(_describe_fault(settings, number, str(failure)))
-        return str(failure)
+    except Exception as failure:  # one raster's, whatever it is: the others do not suffer from it
+        if not isinstance(failure, ToolboxError):
+            traceback.print_exc()
+        fault = str(explain(failure, [item["output"]])["message"])
+        yield warning(_describe_fault(settings, number, fault))
+        return fault
     return ""
 
 

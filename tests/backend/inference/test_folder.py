@@ -15,6 +15,7 @@ from affine import Affine
 from deep_learning_toolbox.backend import __version__
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.inference import folder
+from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.folder import classify_folder
 from deep_learning_toolbox.backend.inference.folder_settings import FolderSettings
 from deep_learning_toolbox.backend.inference.mosaic import write_mosaic
@@ -77,6 +78,22 @@ def test_a_raster_that_fails_is_told_and_leaves_nothing(tmp_path):
     assert any("gone.tif is left out. The raster" in text for text in texts)
     assert "1 of 2 rasters were left out: gone.tif." in texts
     assert not (tmp_path / "out" / "1_classes.tif").exists()
+
+
+def test_a_raster_that_fails_unexpectedly_does_not_end_the_run_and_is_explained_in_the_log(tmp_path, monkeypatch, capfd):
+    sources = [write_raster(tmp_path / name, scene(40, 40), names=("a", "b")) for name in ("a.tif", "b.tif", "c.tif")]
+
+    def classify(settings, *rest):
+        if settings.raster == sources[1]:
+            raise RuntimeError("a defect of a library")
+        return classify_with(settings, *rest)
+
+    monkeypatch.setattr(folder, "classify_with", classify)
+    events = drive(classify_folder(request(tmp_path, sources), "job"))
+    assert [event["outputs"]["CLASSIFIED"] for event in events["result"]] == [2]
+    told = [event["message"] for event in events["warning"] if "left out" in event["message"]]
+    assert told[0].startswith(f"{sources[1]} is left out. The tool failed unexpectedly (RuntimeError: a defect of a library)")
+    assert "Traceback" in capfd.readouterr().err
 
 
 def test_rasters_that_lie_on_no_common_grid_have_no_mosaic(tmp_path):

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import rasterio
+from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.inference.classify import classify_with
 from deep_learning_toolbox.backend.inference.settings import ClassifySettings
 from deep_learning_toolbox.backend.runtime.ranks import Ranks
@@ -75,3 +76,9 @@ def test_what_a_mask_hides_is_nodata_at_any_cell_size(tmp_path, cell_size):
     values = np.ones((2, ROWS, COLUMNS), np.uint8)
     classes, _ = run(tmp_path, values, raster={"mask": mask}, cell_size=cell_size or 0.0)
     expect_empty(classes, cell_size)
+
+
+def test_a_cell_larger_than_the_raster_is_refused_and_not_called_nodata(tmp_path):
+    with pytest.raises(ToolboxError, match="CELL_SIZE 901 is larger than all of .*, 900 × 700; it counts in units of"):
+        run(tmp_path, scene(ROWS, COLUMNS), cell_size=901.0)
+    assert run(tmp_path, scene(ROWS, COLUMNS), cell_size=900.0)[0].shape == (1, 1)
