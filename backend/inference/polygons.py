@@ -47,9 +47,7 @@ class PolygonOutput:
         per_class: One multipolygon for each class.
     """
 
-    def __init__(
-        self, path: Path, job_id: str, legend: list[LegendEntry], cells: CellAreas | None, per_class: bool = False
-    ) -> None:
+    def __init__(self, path: Path, job_id: str, legend: list[LegendEntry], cells: CellAreas | None, per_class: bool = False) -> None:
         self.path = path.absolute()
         self._partial = self.path.parent / f"{partial_name(job_id)}-{self.path.name}"
         self._legend, self._cells = legend, cells

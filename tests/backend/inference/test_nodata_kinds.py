@@ -79,6 +79,6 @@ def test_what_a_mask_hides_is_nodata_at_any_cell_size(tmp_path, cell_size):
 
 
 def test_a_cell_larger_than_the_raster_is_refused_and_not_called_nodata(tmp_path):
-    with pytest.raises(ToolboxError, match="CELL_SIZE 901 is larger than all of .*, 900 × 700; it counts in units of"):
+    with pytest.raises(ToolboxError, match=r"CELL_SIZE 901 is larger than all of .*, 900 × 700; it counts in units of"):
         run(tmp_path, scene(ROWS, COLUMNS), cell_size=901.0)
     assert run(tmp_path, scene(ROWS, COLUMNS), cell_size=900.0)[0].shape == (1, 1)
