@@ -92,6 +92,7 @@ package: ## zip of HEAD for the plugin repository
 
 bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in one run
 	@$(WITH_WORKER) benchmarks/inference_speed.py
+	@$(WITH_WORKER) benchmarks/inference_stages.py
 	@$(WITH_WORKER) benchmarks/training_speed.py
 	@$(WITH_WORKER) benchmarks/assessment_speed.py
 	@$(WITH_WORKER) benchmarks/indices_speed.py

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +45,7 @@ BANDS, CLASSES, BLOCK = 6, 5, 512
 BACKBONE = "resnet34"
 ROUNDS = 3
 SPEED_SIZES = {"cpu": 4096, "cuda": 16_384, "mps": 8192}  # columns and rows
+SMALL_SIDE = 2048  # where both precisions are compared: 16 bits are slow on processors that do not know them
 MEMORY_SIZES = (20_000, 40_000)  # columns and rows
 
 
@@ -146,6 +148,21 @@ def measure_speed(folder: Path, side: int, rounds: int) -> None:
         ratios = [mean / getattr(stage, name) for mean, stage in zip(means, stages, strict=True)]
         say(f"efficiency by {title}, bare network / whole stage: {summarise(ratios)}")
     say(f"overlap factor: {job.plan.overlap_factor:.3f} pixels computed per pixel")
+    if device == "cpu":
+        compare_precisions(folder, network)
+
+
+def compare_precisions(folder: Path, network: torch.nn.Module) -> None:
+    """Prints the bare network and the whole stage in 32 and in 16 bits on the CPU, and which of them the stage takes by itself."""
+    write_scene(folder / "small.tif", SMALL_SIDE, SMALL_SIDE)
+    settings = ClassifySettings(str(folder / "small.tif"), "", str(folder / "classes.tif"))
+    for precision in ("fp32", "bf16"):
+        work = (replace(settings, precision=precision), make_model(), network, "cpu")
+        forward, stage = time_forward(*work), time_stage(*work)
+        speeds = " and ".join(f"{SMALL_SIDE**2 / 1e6 / entry.wall:.3f} Mpx/s" for entry in (forward, stage))
+        say(f"{precision}, {SMALL_SIDE}² pixels, bare network and whole stage: {speeds}, ratio {forward.wall / stage.wall:.3f}")
+    events = list(classify_with(settings, make_model(), network, Ranks()))
+    say("chosen by a trial: " + "; ".join(event["message"] for event in events if "fp32" in event.get("message", "")))
 
 
 def summarise(values: list[float]) -> str:
