@@ -146,6 +146,7 @@ class BackendAlgorithm(ToolboxAlgorithm):
     """
 
     STAGE = ""
+    KEEPS_REQUEST = True  # beside the output; a stage that writes none does not
 
     def build_settings(self, parameters: Parameters, context: QgsProcessingContext, job: Job) -> dict[str, Any]:
         """The settings of the stage; may write input of the job into the job's folder. Raises ToolboxError."""
@@ -157,7 +158,7 @@ class BackendAlgorithm(ToolboxAlgorithm):
         try:
             # The interpreter is looked for first: a missing one should not cost the time of preparing the input.
             job = Job.start(self.STAGE, feedback)
-            return job.run(self.build_settings(parameters, context, job))
+            return job.run(self.build_settings(parameters, context, job), self.KEEPS_REQUEST)
         except JobCancelled as cancelled:
             raise QgsProcessingException(self.tr("The job was cancelled; nothing was written.")) from cancelled
         except ToolboxError as failure:

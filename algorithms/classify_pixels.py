@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
     QgsProcessing,
@@ -25,6 +26,10 @@ from .layer_style import style_when_loaded
 from .raster_source import RasterSource
 from .reference_source import write_mask
 
+if TYPE_CHECKING:
+    from qgis.PyQt.QtWidgets import QWidget
+
+DIALOG = f"{__package__.rpartition('.')[0]}.ui.classify_dialog"  # imported when a dialog is opened
 POLYGONS_PER = ("region", "class")
 # Optional rasters and the worker's names for them.
 RASTERS = {"OUTPUT_CONFIDENCE": "confidence", "OUTPUT_UNCERTAINTY": "uncertainty", "OUTPUT_PROBABILITIES": "probabilities"}
@@ -103,6 +108,9 @@ class ClassifyPixels(BackendAlgorithm):
             advanced=True,
         )
         self.addOutput(QgsProcessingOutputString(self.DEVICE_USED, self.tr("Device used")))
+
+    def createCustomParametersWidget(self, parent: QWidget | None = None) -> QWidget | None:
+        return import_module(DIALOG).ClassifyDialog(self.create(), parent)
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
         fine, text = super().checkParameterValues(parameters, context)

@@ -53,8 +53,12 @@ class Job:
         """Short unique text."""
         return self.folder.name.rpartition("-")[2]
 
-    def run(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def run(self, settings: dict[str, Any], keeps_request: bool = True) -> dict[str, Any]:
         """Runs the job and returns its outputs.
+
+        Args:
+            settings: Of the stage.
+            keeps_request: Leave the request beside the output.
 
         Raises:
             JobCancelled: The user cancelled; nothing was written. Processing counts a raised exception as "not finished",
@@ -66,7 +70,7 @@ class Job:
         request = Request(stage=self.stage, settings=settings, job_id=self.job_id, version=__version__)
         NOTICES.job_started.emit(self.stage, str(self.folder))
         outputs = run_job(request, self.interpreter, self.folder, self._show, self.feedback.isCanceled)
-        if settings.get("output"):
+        if keeps_request and settings.get("output"):
             self._keep_request(request, Path(settings["output"]))
         return outputs
 

@@ -17,6 +17,7 @@ from .classify_folder import ClassifyFolder
 from .classify_pixels import ClassifyPixels
 from .convert_labels import ConvertLabels
 from .create_label_layer import CreateLabelLayer
+from .estimate_classification import EstimateClassification
 from .export_onnx import ExportOnnx
 from .export_training_data import ExportTrainingData
 from .inspect_training_data import InspectTrainingData
@@ -41,6 +42,7 @@ ALGORITHMS = (
     TrainModel,
     ClassifyPixels,
     ClassifyFolder,
+    EstimateClassification,
     ExportOnnx,
     AccuracyPoints,
     AssessAccuracy,

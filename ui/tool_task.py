@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsApplication, QgsProcessingAlgRunnerTask, QgsProcessingContext
+from qgis.core import QgsApplication, QgsProcessingAlgRunnerTask, QgsProcessingContext, QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..algorithms.notices import DetailedFeedback
@@ -51,6 +51,7 @@ class ToolTask(QObject):
         super().__init__()
         self._error = ""
         self._context = QgsProcessingContext()
+        self._context.setProject(QgsProject.instance())  # layers may be given by id or name
         self._feedback = _SignallingFeedback(False)
         self._feedback.line.connect(self._take_line)
         self._feedback.detail.connect(self.detail)

@@ -166,7 +166,7 @@ class Job:
                 yield info(text)
             yield from self._tell(behind)
 
-    def _tiles_of(self, strip: Strip, lefts: list[int]) -> Tensor:
+    def tiles_of(self, strip: Strip, lefts: list[int]) -> Tensor:
         """Normalised tiles (N, bands, tile, tile) that begin at some columns of the strip."""
         columns = [slice(left, left + self.plan.tile) for left in lefts]
         image = torch.from_numpy(np.stack([strip.image[:, :, part] for part in columns])).to(self.torch_device)
@@ -174,7 +174,7 @@ class Job:
         return normalise(image, valid, self.model.bands)
 
     def _probe(self, strip: Strip, left: int) -> str:
-        return self.predictor.probe(self._tiles_of(strip, [left]))
+        return self.predictor.probe(self.tiles_of(strip, [left]))
 
     def _add_tiles(self, strip: Strip, lefts: dict[int, int], buffer: BlendBuffer) -> None:
         """One step of the network; ``lefts`` gives the first column in the strip of each tile column.
@@ -182,7 +182,7 @@ class Job:
         Raises:
             RuntimeError: The step does not fit into the memory; nothing was added then.
         """
-        probabilities = self.predictor.predict(self._tiles_of(strip, list(lefts.values())))  # (N, classes, tile, tile)
+        probabilities = self.predictor.predict(self.tiles_of(strip, list(lefts.values())))  # (N, classes, tile, tile)
         for number, tile_probabilities in zip(lefts, probabilities, strict=True):
             buffer.add(strip.row, number, tile_probabilities)
 

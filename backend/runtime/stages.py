@@ -47,6 +47,7 @@ STAGES = {
     "classify_folder": Stage(
         ".inference.folder", "classify_folder", ".inference.folder_settings", "FolderSettings"
     ),
+    "estimate": Stage(".inference.estimate", "estimate", ".inference.settings", "ClassifySettings"),
     "preview": Stage(".preview.preview", "preview_classes", ".preview.settings", "PreviewSettings"),
     "accuracy_points": Stage(".assessment.points", "draw_points", ".assessment.settings", "PointsSettings"),
     "assess": Stage(".assessment.assess", "assess", ".assessment.settings", "AssessSettings"),

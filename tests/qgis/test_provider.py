@@ -72,6 +72,17 @@ FROZEN = {
         },
         {"OUTPUT", "OUTPUT_VRT", "CLASSIFIED", "DEVICE_USED"},
     ),
+    "estimateclassification": (
+        {
+            "INPUT", "MODEL", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "TEST_TIME_AUGMENTATION", "PREDICT_BACKGROUND", "EXTENT",
+            "MEMORY", "DEVICE", "OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_UNCERTAINTY", "OUTPUT_PROBABILITIES", "OUTPUT_POLYGONS", "MASK",
+            "CELL_SIZE", "BAND_MAP", "MIN_REGION", "PRECISION", "POLYGONS_PER",
+        },
+        {
+            "OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_UNCERTAINTY", "OUTPUT_PROBABILITIES", "OUTPUT_POLYGONS", "DEVICE_USED", "TILES",
+            "OVERLAP_FACTOR", "SECONDS", "MEMORY_MB", "OUTPUT_MB", "SUMMARY",
+        },
+    ),
     "exportonnx": ({"MODEL", "TILE_SIZE", "OUTPUT"}, {"OUTPUT"}),
     "accuracypoints": (
         {
@@ -108,6 +119,7 @@ REQUIRED = {
     "trainmodel": {"INPUT", "OUTPUT"},
     "classifypixels": {"INPUT", "MODEL", "OUTPUT"},
     "classifyfolder": {"INPUT", "MODEL", "OUTPUT"},
+    "estimateclassification": {"INPUT", "MODEL", "OUTPUT"},
     "exportonnx": {"MODEL", "OUTPUT"},
     "accuracypoints": {"INPUT", "OUTPUT"},
     "assessaccuracy": {"INPUT", "OUTPUT"},
@@ -124,6 +136,7 @@ STAGES = {
     "exporttrainingdata": ("chips.settings", "ExportSettings"),
     "trainmodel": ("training.settings", "TrainSettings"),
     "classifypixels": ("inference.settings", "ClassifySettings"),
+    "estimateclassification": ("inference.settings", "ClassifySettings"),
     "exportonnx": ("models.onnx_settings", "OnnxSettings"),
     "accuracypoints": ("assessment.settings", "PointsSettings"),
     "assessaccuracy": ("assessment.settings", "AssessSettings"),
@@ -242,6 +255,7 @@ def test_provider_shows_name_version_and_icon(provider):
 
 
 def test_every_tool_has_an_icon_of_its_own(provider):
-    tools = [entry for entry in provider.algorithms() if entry.name() in (*STAGES, "inspecttrainingdata")]
+    shown = {*STAGES, "inspecttrainingdata"} - {"estimateclassification"}  # the Toolbox does not show that one
+    tools = [entry for entry in provider.algorithms() if entry.name() in shown]
     assert len({entry.svgIconPath() for entry in tools}) == len(tools)
     assert all(not entry.icon().pixmap(16, 16).isNull() for entry in tools)

@@ -14,7 +14,7 @@ from qgis_helpers import FOREST, SMALL_CHIPS, WATER, label_pixels, make_labels, 
 
 TOOLS = {"preparescene", "spectralindices", "exporttrainingdata", "trainmodel", "classifypixels", "checksetup", "installbackend"}
 TOOLS |= {"inspecttrainingdata", "createlabellayer", "convertlabels", "segmentimage", "previewclasses", "exportonnx", "classifyfolder"}
-TOOLS |= {"accuracypoints", "assessaccuracy"}
+TOOLS |= {"accuracypoints", "assessaccuracy", "estimateclassification"}
 
 
 @pytest.fixture(scope="module")
