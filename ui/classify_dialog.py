@@ -43,7 +43,8 @@ class ClassifyDialog(AlgorithmDialog):
         self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.told.setMinimumHeight(LINES * self.told.fontMetrics().lineSpacing() + 2)
-        self._tell(_translate("Tells time, memory and disk before you run the tool, by trying the network on a few tiles."), False)
+        self._tell(_translate("Tells time, memory and disk before you run the tool, by trying the network on a few tiles."))
+        self.told.setEnabled(False)
         self._add_row()
         self.estimate.clicked.connect(self._start_or_cancel)
         for wrapper in self.mainWidget().wrappers.values():
@@ -75,30 +76,30 @@ class ClassifyDialog(AlgorithmDialog):
     def _start_or_cancel(self) -> None:
         if self._run is not None:
             self._forget_run()
-            self._tell(_translate("Cancelled."), False)
+            self._tell(_translate("Cancelled."))
             return
         try:
             parameters = self.createProcessingParameters()
         except AlgorithmDialogBase.InvalidParameterValue as fault:
-            self._tell(_translate("First choose: {}.").format(fault.parameter.description()), False)
+            self._tell(_translate("First choose: {}.").format(fault.parameter.description()))
             return
         except AlgorithmDialogBase.InvalidOutputExtension as fault:
-            self._tell(fault.message, False)
+            self._tell(fault.message)
             return
         run = ToolTask(ESTIMATE, parameters)
         run.finished.connect(self._end)
         if fault := run.start():
-            self._tell(fault, False)
+            self._tell(fault)
             return
         self._run = run
         self.estimate.setText(_translate("Cancel"))
-        self._tell(_translate("Reading the model and trying it on a few tiles…"), False)
+        self._tell(_translate("Reading the model and trying it on a few tiles…"))
 
     def _end(self, outputs: dict[str, Any] | None, error: str) -> None:
         self._run = None
         self.estimate.setText(_translate("Estimate"))
         if outputs is None:
-            self._tell(error or _translate("Cancelled."), False)
+            self._tell(error or _translate("Cancelled."))
         else:
             self._tell(str(outputs["SUMMARY"]), True)
 
@@ -114,14 +115,15 @@ class ClassifyDialog(AlgorithmDialog):
         """Figures for other parameters are no longer shown as if they held; those under way are not waited for."""
         if self._run is not None:
             self._forget_run()
-            self._tell(_translate("The parameters have changed; estimate again."), False)
+            self._tell(_translate("The parameters have changed; estimate again."))
         elif self._is_told:
-            self._tell(_translate("Before the last change: {}").format(self.told.text()), False)
+            self._tell(_translate("Before the last change: {}").format(self.told.text()))
+            self.told.setEnabled(False)
 
-    def _tell(self, text: str, is_answer: bool) -> None:
+    def _tell(self, text: str, is_answer: bool = False) -> None:
         self._is_told = is_answer
         self.told.setText(text)
-        self.told.setEnabled(is_answer)
+        self.told.setEnabled(True)
 
 
 def _translate(text: str) -> str:

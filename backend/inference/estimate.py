@@ -63,17 +63,18 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
         yield from announce(settings, job, ranks)
         seconds = yield from _time_job(job)
     seconds /= len(split_devices(settings.device))
-    tile, factor = job.plan.tile, job.plan.tile_count * job.plan.tile**2 / (job.wanted.width * job.wanted.height)
+    tile, count = job.plan.tile, job.plan.tile_count
+    factor = count * tile**2 / (job.wanted.width * job.wanted.height)
     memory, disk = memory_bytes(job) / MEGABYTE, disk_bytes(job, settings)[0] / MEGABYTE
     summary = (
-        f"{job.plan.tile_count:,} tiles of {tile} × {tile} pixels, {factor:.2f} pixels computed for each · "
+        f"{count:,} {'tile' if count == 1 else 'tiles'} of {tile} × {tile} pixels, {factor:.2f} pixels computed for each · "
         f"about {describe_seconds(seconds)} on {chosen.name} ({describe_precision(job.predictor.precision)}) · "
         f"{memory:,.0f} MB of memory for image data · up to {disk:,.1f} MB of disk"
     )
     yield info(summary)
     yield result(
         {
-            "TILES": job.plan.tile_count,
+            "TILES": count,
             "OVERLAP_FACTOR": round(factor, 3),
             "SECONDS": round(seconds, 1),
             "MEMORY_MB": round(memory, 3),
