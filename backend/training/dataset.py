@@ -190,10 +190,11 @@ class ChipStore:
 
     def _count(self, chip: TensorChip) -> None:
         """Adds a chip's labels to the census."""
-        known = chip.target != IGNORE
-        pairs = torch.stack([chip.blocks[known], chip.target[known].long()], 1)
-        keys, counts = np.unique(pairs.numpy(), axis=0, return_counts=True)
-        chip_census = {(int(block), int(index)): int(count) for (block, index), count in zip(keys, counts, strict=True)}
+        target, blocks = chip.target.numpy(), chip.blocks.numpy()
+        chip_census: dict[tuple[int, int], int] = {}
+        for index in np.unique(target[target != IGNORE]).tolist():  # sorting pairs of block and class takes ten times as long
+            found, counts = np.unique(blocks[target == index], return_counts=True)
+            chip_census |= {(block, index): count for block, count in zip(found.tolist(), counts.tolist(), strict=True)}
         for (block, index), count in chip_census.items():
             of_block = self.census.setdefault(block, {})
             of_block[index] = of_block.get(index, 0) + count
