@@ -22,7 +22,7 @@ from ..runtime.failures import is_full_disk
 from ..runtime.output_folder import partial_name
 from ..runtime.protocol import CANCEL_FILE, Event, info, warning
 from .dataset import ChipStore
-from .settings import TrainSettings
+from .settings import TrainSettings, parameter_name
 
 UNFINISHED = ".unfinished.pt"
 BEING_WRITTEN = partial_name("unfinished.pt")  # a name that an output folder takes for ours when a crash leaves it
@@ -116,7 +116,7 @@ class Unfinished:
 
 def _describe(settings: TrainSettings, store: ChipStore) -> dict[str, str]:
     """What must be the same, name → text."""
-    given = {name: str(value) for name, value in asdict(settings).items() if name not in FREE_TO_CHANGE}
+    given = {parameter_name(name): str(value) for name, value in asdict(settings).items() if name not in FREE_TO_CHANGE}
     labels = {f"pixels of class {value}": str(sum(of_block.get(index, 0) for of_block in store.census.values()))
               for index, value in enumerate(store.class_values)}  # fmt: skip
     return {**given, "chips": str(len(store)), "bands": ", ".join(band.name for band in store.bands), **labels}

@@ -108,7 +108,7 @@ def test_resume_without_anything_to_resume_starts_with_the_first_epoch(settings)
 def test_other_settings_or_a_damaged_state_are_refused_and_left(settings, monkeypatch):
     interrupt(settings(max_epochs=3), monkeypatch, 1)
     request = settings(max_epochs=5, loss="ce", resume=True)
-    with pytest.raises(ToolboxError, match="max_epochs 3, now 5; loss ce_dice, now ce"):
+    with pytest.raises(ToolboxError, match="MAX_EPOCHS 3, now 5; LOSS ce_dice, now ce"):
         list(train(request, "job"))
     path = Path(request.output) / UNFINISHED
     assert path.is_file()
