@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from deep_learning_toolbox.backend import __version__
+from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.models.package import load_model
 from deep_learning_toolbox.backend.runtime import companions, launch
 from deep_learning_toolbox.backend.runtime.protocol import Request
@@ -82,6 +83,20 @@ def test_a_cancelled_training_takes_its_companions_along(settings, tmp_path):
         pass
     events.close()
     assert not Path(request.output).exists()
+    assert not list(tmp_path.glob(".companions*"))
+
+
+def test_a_process_that_dies_ends_all_with_one_sentence(settings, tmp_path, monkeypatch):
+    from deep_learning_toolbox.backend.training.train import train
+
+    started, original = [], subprocess.Popen
+    monkeypatch.setattr(companions.subprocess, "Popen", lambda *args, **more: started.append(original(*args, **more)) or started[-1])
+    events = train(settings(max_epochs=50, device="cpu,cpu"), "job")
+    with pytest.raises(ToolboxError, match="Another one of the 2 processes that work on this job has ended; the log tells why"):
+        for event in events:
+            if event["event"] == "metric":
+                started[0].kill()
+    assert started[0].poll() is not None
     assert not list(tmp_path.glob(".companions*"))
 
 
