@@ -101,6 +101,7 @@ bench: setup $(BUILD)/bench/.complete ## speed and memory, as ratios measured in
 	@$(HEADLESS) $(PYTHON) benchmarks/labelling_speed.py
 
 bench-accuracy: setup $(BUILD)/bench/.complete ## accuracy on held-out labels beside a random forest and a plain recipe; can be resumed
+	@$(BUILD)/bench/bin/python benchmarks/forest_scenes.py --data $(SCENES) --output $(BUILD)/accuracy-scenes
 	@$(WITH_WORKER) benchmarks/accuracy_scenes.py --data $(SCENES) --sample $(SAMPLE) --output $(BUILD)/accuracy-scenes
 	@$(HEADLESS) $(PYTHON) benchmarks/accuracy.py --sample $(SAMPLE) --output $(BUILD)/accuracy --bench-python $(BUILD)/bench/bin/python
 

@@ -64,11 +64,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ablation-share", type=float, default=0.3, help="of the epochs")
+    parser.add_argument("--only", default="", help="part of the folds' names; so that several processes share the work")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-    folds = list(find_folds(arguments.data, arguments.output))
+    folds = [fold for fold in find_folds(arguments.data, arguments.output) if arguments.only in fold.name]
     if not folds:
-        say(f"No labelled scenes in {arguments.data}: nothing is measured.")
+        say(f"No labelled scenes of such a name in {arguments.data}: nothing is measured.")
         return
     bench = Bench(arguments.output, arguments.sample / WEIGHTS)
     say("fold | ours, mean ± sd of the seeds | plain recipe | random forest | processor minutes a seed, ours and plain")
@@ -122,7 +123,7 @@ class Bench:
     def _settings(self, fold: Fold, seed: int, epochs: int, changes: dict[str, object]) -> TrainSettings:
         first, *more = map(str, fold.chips)
         plain = {"backbone": BACKBONE, "weights": "file", "weights_file": str(self._weights), "device": "cpu"}
-        output = self._output / "model"
+        output = self._output / "models" / fold.name
         values = {"folder": first, "more_folders": more, "output": str(output), "seed": seed, "max_epochs": epochs, **plain}
         values["augmentation"] = fold.augmentation
         return TrainSettings(**{**values, **changes})

@@ -30,15 +30,17 @@ class Fold:
 
     Attributes:
         name: Of the fold.
-        chips: Chip folders.
+        scenes: Pairs of image and mask that are trained on.
+        chips: Chip folders of them.
         tests: Pairs of image and mask that no training sees.
         classes: Values of the mask that count; the score is the mean of their IoU.
-        forest: Score of a random forest on the bands' values, measured once with the same folds.
+        forest: Score of a random forest on the bands' values that came with the scenes; `forest_scenes.py` measures another.
         epochs: Of each training, so that both together take at most 20 minutes of processor time.
         augmentation: What the tool's help advises for such classes.
     """
 
     name: str
+    scenes: tuple[tuple[Path, Path], ...]
     chips: tuple[Path, ...]
     tests: tuple[tuple[Path, Path], ...]
     classes: tuple[int, ...]
@@ -60,8 +62,9 @@ def _ukis(folder: Path, output: Path) -> Iterator[Fold]:
     chips = {name: _export([scene], output / "chips" / name, TILE, STRIDE) for name, scene in scenes.items()}
     for left_out in SENSORS:
         name = f"ukis without {left_out}"
-        trained = tuple(chips[sensor] for sensor in SENSORS if sensor != left_out)
-        yield Fold(name, trained, (scenes[left_out],), (1, 2, 4, 5), FOREST[name], 20, "north_up")
+        kept = [sensor for sensor in SENSORS if sensor != left_out]
+        trained = tuple(scenes[sensor] for sensor in kept), tuple(chips[sensor] for sensor in kept)
+        yield Fold(name, *trained, (scenes[left_out],), (1, 2, 4, 5), FOREST[name], 20, "north_up")
 
 
 def _kampala(folder: Path, output: Path) -> Fold:
@@ -70,7 +73,7 @@ def _kampala(folder: Path, output: Path) -> Fold:
     (trained,) = (place for place in pairs if place.endswith("_train"))
     (tested,) = (place for place in pairs if place != trained)
     chips = _export(pairs[trained], output / "chips" / "kampala", 256, 256)
-    return Fold("kampala", (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"], 8, "default")
+    return Fold("kampala", tuple(pairs[trained]), (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"], 8, "default")
 
 
 def _export(scenes: list[tuple[Path, Path]], folder: Path, tile: int, stride: int) -> Path:

@@ -305,7 +305,7 @@ client.run_job(request, Interpreter(Path(sys.executable), ""), Path({str(job_fol
 """)
     process = subprocess.Popen([sys.executable, str(host)])
     pids = job_folder / "pids"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while not (pids.exists() and len(pids.read_text().split()) == 2) and time.monotonic() < deadline:
         time.sleep(0.05)
     worker, child = map(int, pids.read_text().split())

@@ -211,7 +211,7 @@ def test_a_signal_cancels_on_a_server(hanging, number):
     assert json.loads(process.stdout.readline())["event"] == "started"
     assert json.loads(process.stdout.readline())["event"] == "progress"  # stdin is empty, and the job runs all the same
     process.send_signal(number)
-    out, log = process.communicate(timeout=10)
+    out, log = process.communicate(timeout=300)
     assert json.loads(out.splitlines()[-1]) == {"event": "cancelled"}
     assert (process.returncode, b"cleaned up" in log) == (0, True)
 
@@ -219,7 +219,7 @@ def test_a_signal_cancels_on_a_server(hanging, number):
 def test_the_end_of_the_standard_input_cancels_when_watched(hanging):
     process = start(*hanging, "--watch-stdin", stdin=subprocess.PIPE)
     assert [json.loads(process.stdout.readline())["event"] for _ in range(2)] == ["started", "progress"]
-    out, log = process.communicate(timeout=10)  # closes the input
+    out, log = process.communicate(timeout=300)  # closes the input
     assert json.loads(out.splitlines()[-1]) == {"event": "cancelled"}
     assert b"cleaned up" in log
 
