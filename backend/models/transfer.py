@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import ToolboxError
 from ..imagery.band_statistics import BandStatistics
+from ..imagery.sensors import name_meanings
 from .definition import ModelDescription
 from .registry import SizedNetwork
 
@@ -61,23 +62,42 @@ def match_bands(bands: Sequence[BandStatistics], model: ModelDescription) -> tup
     """For each band the model's channel to start from (None = the mean of all), and a sentence on it.
 
     Raises:
-        ToolboxError: No band has a name that the model knows, and the numbers of bands differ.
+        ToolboxError: No band has a name or a meaning that the model knows, and the numbers of bands differ.
     """
-    known = [band.name.casefold() for band in model.bands]
-    names = [band.name.casefold() for band in bands]
-    if len(set(known)) == len(known):
-        sources = [known.index(name) if name in known else None for name in names]
+    if len({band.name.casefold() for band in model.bands}) == len(model.bands):
+        sources = _find_sources(bands, model)
         if any(source is not None for source in sources):
-            new = [band.name for band, source in zip(bands, sources, strict=True) if source is None]
-            unused = [band.name for place, band in enumerate(model.bands) if place not in sources]
-            text = "bands are matched by name" + (f", {', '.join(new)} start from the mean of the others" if new else "")
-            return sources, text + (f", the model's {', '.join(unused)} have no match" if unused else "")
-    if len(names) == len(known):
-        return list(range(len(names))), "bands are matched by their order, since no names agree"
+            pairs = [
+                (band.name, source if source is None else model.bands[source].name)
+                for band, source in zip(bands, sources, strict=True)
+            ]
+            new = ", ".join(name for name, source in pairs if source is None)
+            meant = ", ".join(f"{name} = {source}" for name, source in pairs if source and source.casefold() != name.casefold())
+            unused = ", ".join(band.name for place, band in enumerate(model.bands) if place not in sources)
+            parts = ["bands are matched by name" + (f" and by what names mean ({meant})" if meant else "")]
+            parts.append(f"{new} start from the mean of the others" if new else "")
+            parts.append(f"the model's {unused} have no match" if unused else "")
+            return sources, ", ".join(filter(None, parts))
+    if len(bands) == len(model.bands):
+        return list(range(len(bands))), "bands are matched by their order, since no names agree"
     raise ToolboxError(
         f"The pretrained model {model.name} has the bands {', '.join(band.name for band in model.bands)}; the chips have "
         f"{', '.join(band.name for band in bands)}: none agrees. Export chips with the model's bands."
     )
+
+
+def _find_sources(bands: Sequence[BandStatistics], model: ModelDescription) -> list[int | None]:
+    """For each band the model's channel of that name or, where none has it, of that meaning: red is B04 of Sentinel-2."""
+    known = [band.name.casefold() for band in model.bands]
+    names = [band.name.casefold() for band in bands]
+    sources = [known.index(name) if name in known else None for name in names]
+    theirs = name_meanings([band.name for band in model.bands], [band.wavelength for band in model.bands])
+    ours = name_meanings([band.name for band in bands], [band.wavelength for band in bands])
+    for place, meaning in enumerate(ours):
+        if sources[place] is None and meaning and ours.count(meaning) == theirs.count(meaning) == 1:
+            source = theirs.index(meaning)
+            sources[place] = None if source in sources else source
+    return sources
 
 
 def match_classes(names: Sequence[str], model: ModelDescription) -> tuple[list[int | None], str]:

@@ -35,7 +35,7 @@ def explain(failure: BaseException, outputs: Sequence[str] = ()) -> Event:
             f"The memory ran out ({text}). Choose a smaller tile or batch size, or the CPU as device, or close other programs."
         )
     place = outputs[0] if outputs else "the output folder"
-    if any(_tells_full_disk(cause) for cause in _causes(failure)):
+    if is_full_disk(failure):
         return error(describe_full(place))
     if isinstance(failure, PermissionError) or "permission denied" in str(failure).lower():
         return error(f"Access is denied ({text}): choose a place that you may write to, and close programs that use the file.")
@@ -67,10 +67,13 @@ def is_out_of_memory(failure: BaseException) -> bool:
     )
 
 
+def is_full_disk(failure: BaseException) -> bool:
+    """Whether this, or what it was raised from, tells that a disk is full."""
+    return any(_tells_full_disk(cause) for cause in _causes(failure))
+
+
 def _tells_full_disk(failure: BaseException) -> bool:
-    if isinstance(failure, OSError) and (
-        failure.errno in _FULL_ERRNOS or getattr(failure, "winerror", None) == _WINDOWS_DISK_FULL
-    ):
+    if isinstance(failure, OSError) and (failure.errno in _FULL_ERRNOS or getattr(failure, "winerror", None) == _WINDOWS_DISK_FULL):
         return True
     return any(text in str(failure).lower() for text in _FULL_TEXTS)
 

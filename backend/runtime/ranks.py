@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from ..errors import ToolboxError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -41,11 +43,12 @@ class Ranks:
         return self.rank == 0
 
     def add_up(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks, in place; every rank must call it with the same shape."""
+        """The sum over all ranks, in place; every rank must call it with the same shape. Raises ToolboxError when one has ended."""
         if self.size > 1:
             import torch.distributed
 
-            torch.distributed.all_reduce(tensor)
+            with self._tell_loss():
+                torch.distributed.all_reduce(tensor)
         return tensor
 
     def any_of(self, *flags: bool) -> list[bool]:
@@ -57,14 +60,26 @@ class Ranks:
         return (self.add_up(torch.tensor([float(flag) for flag in flags], device=self.device)) > 0).tolist()
 
     def gather(self, value: T) -> list[T]:
-        """The values of all ranks, in their order; every rank must call it."""
+        """The values of all ranks, in their order; every rank must call it. Raises ToolboxError when one has ended."""
         if self.size == 1:
             return [value]
         import torch.distributed
 
         values: list[T] = [value] * self.size
-        torch.distributed.all_gather_object(values, value)
+        with self._tell_loss():
+            torch.distributed.all_gather_object(values, value)
         return values
+
+    @contextlib.contextmanager
+    def _tell_loss(self) -> Iterator[None]:
+        """Says what it means that the others cannot be reached; PyTorch raises RuntimeError with texts for programmers."""
+        try:
+            yield
+        except RuntimeError as failure:
+            raise ToolboxError(
+                f"Another one of the {self.size} processes that work on this job has ended; the log tells why. Run again, a training "
+                "with RESUME; a single DEVICE needs no other process."
+            ) from failure
 
 
 def ranks_wanted() -> tuple[int, int]:

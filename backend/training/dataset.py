@@ -9,7 +9,6 @@ training and validation each see their own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from affine import Affine
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,14 +31,12 @@ from .ground import Frame, Ground
 from .losses import IGNORE
 from .settings import TrainSettings
 from .split import Split
+from .squares import Squares
 
 MEMORY_BYTES = 1 << 30
 READERS = 4
 TRAINED_FORMATS = (CLASSIFIED_TILES, RCNN_MASKS, PANOPTIC)  # those with a class for each labelled pixel
-SQUARE_CHIPS = 2  # side of a square block in chips
 FOLDER_STEP = 1 << 40  # keeps the block numbers of several folders apart; they are 32-bit in a folder
-SQUARE_STEP = 1 << 31
-EDGE = 1e-6  # of a square: far less than a pixel, far more than rounding
 
 
 class TensorChip(NamedTuple):
@@ -104,6 +100,7 @@ class ChipStore:
         self.locations = [Location(number, record) for number, folder in enumerate(self.folders) for record in folder.chips]
         if empty := [name for name, folder in zip(names, self.folders, strict=True) if not folder.chips]:
             raise ToolboxError(f"The folder {', '.join(empty)} holds no chips; export training data first.")
+        self._squares = Squares(self.folders)
         self.block_kind = self._choose_blocks(settings.split)
         self.census: dict[int, dict[int, int]] = {}
         self.unlisted: dict[Path, dict[int, int]] = {}
@@ -144,11 +141,7 @@ class ChipStore:
 
     def overlap(self) -> bool:
         """True when two folders show the same ground."""
-        boxes = []
-        for folder in self.folders:
-            bounds = np.array([record.bounds for record in folder.chips])
-            boxes.append((*bounds[:, :2].min(axis=0), *bounds[:, 2:].max(axis=0)))
-        return any(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for place, a in enumerate(boxes) for b in boxes[:place])
+        return self._squares.overlap()
 
     def scan(self) -> Iterator[float]:
         """Reads every chip once; yields the share done.
@@ -190,10 +183,11 @@ class ChipStore:
 
     def _count(self, chip: TensorChip) -> None:
         """Adds a chip's labels to the census."""
-        known = chip.target != IGNORE
-        pairs = torch.stack([chip.blocks[known], chip.target[known].long()], 1)
-        keys, counts = np.unique(pairs.numpy(), axis=0, return_counts=True)
-        chip_census = {(int(block), int(index)): int(count) for (block, index), count in zip(keys, counts, strict=True)}
+        target, blocks = chip.target.numpy(), chip.blocks.numpy()
+        chip_census: dict[tuple[int, int], int] = {}
+        for index in np.unique(target[target != IGNORE]).tolist():  # sorting pairs of block and class takes far longer
+            found, counts = np.unique(blocks[target == index], return_counts=True)
+            chip_census |= {(block, index): count for block, count in zip(found.tolist(), counts.tolist(), strict=True)}
         for (block, index), count in chip_census.items():
             of_block = self.census.setdefault(block, {})
             of_block[index] = of_block.get(index, 0) + count
@@ -285,25 +279,8 @@ class ChipStore:
             return np.full(arrays.label.shape, self.locations[number].folder, np.int64)
         if self.block_kind == "label" and arrays.blocks is not None:
             return arrays.blocks.astype(np.int64) + self.locations[number].folder * FOLDER_STEP
-        return number_squares(arrays.transform, arrays.label.shape)
-
-
-def number_squares(transform: Affine, shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Number of the square of ground that each pixel's centre lies in (H, W), the same in every chip that shows the place.
-
-    Squares are two chips wide and lie along the axes of the CRS, also under chips that are turned.
-
-    Args:
-        transform: Pixel-to-map matrix of the chip.
-        shape: Its rows and columns.
-    """
-    rows, columns = shape
-    x, y = transform * (np.arange(columns)[None, :] + 0.5, np.arange(rows)[:, None] + 0.5)
-    width, height = math.hypot(transform.a, transform.d) * columns, math.hypot(transform.b, transform.e) * rows
-    # A centre exactly on an edge must not fall to either side by rounding, which differs from chip to chip.
-    row = np.floor(-y / (SQUARE_CHIPS * height) + EDGE).astype(np.int64)
-    column = np.floor(x / (SQUARE_CHIPS * width) + EDGE).astype(np.int64)
-    return row * SQUARE_STEP + column
+        location = self.locations[number]
+        return self._squares.number(location.folder, location.record, arrays.transform, arrays.label.shape)
 
 
 def _check_format(folder: ChipFolder) -> None:

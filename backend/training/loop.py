@@ -86,8 +86,10 @@ class Trainer:
         self.average = WeightAverage(self.network)
         self.arithmetic = Arithmetic(choose_precision(self.settings.precision, self.device), self.device)
         batch_size = self.settings.batch_size or DEFAULT_BATCH.get(self.device.type, 8)
-        share = max(ARCHITECTURES[self.settings.model_type].smallest_batch, batch_size // plan.ranks.size)
-        self.outcome = Outcome(learning_rate=plan.learning_rate, batch_size=share, precision=self.arithmetic.precision)
+        self.outcome = Outcome(
+            learning_rate=plan.learning_rate, batch_size=self._share(batch_size), processes=plan.ranks.size,
+            precision=self.arithmetic.precision,
+        )  # fmt: skip
         self.epoch = 0
         self._is_stopped = is_stopped
         self._batches = BatchMaker(store, self.settings, self.device, plan.ranks.rank)
@@ -144,6 +146,10 @@ class Trainer:
         total, count = self.plan.ranks.add_up(found).tolist()
         yield total / count if count else math.nan
         self._apply()
+
+    def _share(self, batch_size: int) -> int:
+        """Chips of a step that fall to this process."""
+        return max(ARCHITECTURES[self.settings.model_type].smallest_batch, batch_size // self.plan.ranks.size)
 
     def _find_end(self) -> str:
         """Why the training ends after the epoch it has reached; empty to go on."""
@@ -279,7 +285,11 @@ class Trainer:
         self._schedule.load_state_dict(state["schedule"])
         if state["scaler"]:  # empty where the training was not in 16-bit floats
             self.arithmetic.scaler.load_state_dict(state["scaler"])
-        self.outcome = replace(Outcome.from_state(state["outcome"]), precision=self.arithmetic.precision)
+        before = Outcome.from_state(state["outcome"])
+        self.outcome = replace(
+            before, precision=self.arithmetic.precision, processes=self.plan.ranks.size,
+            batch_size=self._share(before.batch_size * before.processes),  # a step stays as large with more or fewer processes
+        )  # fmt: skip
         # The usual batch, and with it the steps of an epoch, may differ on another device; the schedule was made for these.
         self._steps = self._schedule.total_steps // self.settings.max_epochs
 

@@ -33,7 +33,8 @@ class Outcome:
         score: The monitored figure of that epoch.
         state_dict: Averaged weights of that epoch, on the CPU.
         confusion: Confusion matrix of that epoch over class values.
-        batch_size: Chips per step that fitted.
+        batch_size: Chips per step that fitted, of one process.
+        processes: How many trained together.
         learning_rate: Peak rate of the decoder.
         precision: Number format of the arithmetic.
         ended: Why the training ended.
@@ -45,6 +46,7 @@ class Outcome:
     state_dict: dict[str, Tensor] = field(default_factory=dict)
     confusion: ConfusionMatrix | None = None
     batch_size: int = 0
+    processes: int = 1
     learning_rate: float = 0.0
     precision: str = "fp32"
     ended: str = "all epochs were run"
@@ -63,7 +65,7 @@ class Outcome:
         confusion = None
         if self.confusion is not None:
             confusion = {"values": list(self.confusion.class_values), "counts": torch.from_numpy(self.confusion.counts)}
-        plain = ("best_epoch", "score", "state_dict", "batch_size", "learning_rate", "precision", "ended")
+        plain = ("best_epoch", "score", "state_dict", "batch_size", "processes", "learning_rate", "precision", "ended")
         history = [epoch.values for epoch in self.history]
         return {**{name: getattr(self, name) for name in plain}, "history": history, "confusion": confusion}
 

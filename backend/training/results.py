@@ -94,6 +94,7 @@ def describe_model(facts: RunFacts) -> ModelDescription:
             "best_epoch": facts.outcome.best_epoch,
             "learning_rate": facts.outcome.learning_rate,
             "batch_size": facts.outcome.batch_size,
+            "processes": facts.outcome.processes,
             "split": facts.settings.split,
             "sensor": index.sensor,
             "weights": facts.origin,
@@ -107,7 +108,7 @@ def describe_model(facts: RunFacts) -> ModelDescription:
 def write_characteristics(facts: RunFacts, folder: Path) -> dict[str, Path]:
     """Writes the loss curves; returns member name → file for the package."""
     path = folder / CHARACTERISTICS / "training_validation_loss.json"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     history = [epoch.values for epoch in facts.outcome.history]
     names = ("train_loss", "valid_loss", "miou", "accuracy", "f1", "learning_rate")
     curves = {name: [values[name] if math.isfinite(values[name]) else None for values in history] for name in names}
@@ -230,6 +231,7 @@ def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, 
     weights = sum(tensor.numel() for tensor in outcome.state_dict.values()) / 1e6
     kept = f"epoch {outcome.best_epoch} kept by {MONITOR_NAMES[facts.settings.monitor]}"
     encoder = ENCODERS[facts.settings.backbone]
+    together = f" in each of {outcome.processes} processes" if outcome.processes > 1 else ""
     return {
         "Data": [
             ("Chip folders", ", ".join(map(str, facts.settings.folders))),
@@ -254,7 +256,7 @@ def _list_facts(facts: RunFacts, trained: int) -> dict[str, Sequence[tuple[str, 
         "Run": [
             ("Epochs", f"{len(outcome.history)} run, {kept}; {outcome.ended}"),
             ("Second training", f"on all labels, {facts.refit_epochs} epochs" if facts.refit_epochs else "none"),
-            ("Batch and learning rate", f"{outcome.batch_size} chips, peak {outcome.learning_rate:g}"),
+            ("Batch and learning rate", f"{outcome.batch_size} chips{together}, peak {outcome.learning_rate:g}"),
             ("Precision", outcome.precision),
             ("Device", facts.device),
             ("Duration", f"{describe_seconds(facts.seconds)}, until {datetime.now().astimezone():%Y-%m-%d %H:%M %z}"),

@@ -67,6 +67,7 @@ class Runner:
         preview = Preview(trainer.store, Path())
         if checkpoints:
             checkpoints.mkdir()
+        begun = trainer.epoch
         for event in self._run(trainer, READ_SHARE, self.middle, ""):
             yield event
             if event["event"] != "metric" or checkpoints is None:
@@ -76,7 +77,7 @@ class Runner:
             if is_best:
                 yield from preview.show(trainer.average.network, event["epoch"])
             yield measure_memory(trainer.device, device_name)
-        if checkpoints and not (checkpoints / "last.safetensors").is_file():  # went on after its last epoch
+        if checkpoints and trainer.epoch == begun:  # went on after its last epoch
             yield from _keep(trainer, checkpoints, is_best=True)
         self.state_dict = trainer.outcome.state_dict
         yield progress(self.middle, "Measuring the accuracy")

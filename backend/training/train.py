@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..errors import ToolboxError
 from ..models.catalogue import ENCODERS
@@ -31,11 +33,12 @@ from .first_weights import Start, start_network
 from .loop import Plan
 from .output import CHECKPOINTS, REPORT, model_path, open_output
 from .rate_finder import find_rate
-from .results import RunFacts, describe_model, evaluate_run, write_characteristics, write_report
+from .results import RunEvaluation, RunFacts, describe_model, evaluate_run, write_characteristics, write_report
+from .room import check_room, write_in_room
 from .runner import READ_SHARE, Runner
 from .settings import TrainSettings
 from .split import Split, hold_out_folders, split_blocks
-from .unfinished import Unfinished
+from .unfinished import UNFINISHED, Unfinished
 
 
 def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
@@ -60,6 +63,8 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
             yield info(f"{ranks.size} processes train together; this is number {ranks.rank + 1}.")
         store, split = yield from _read_chips(settings)
         start = yield from start_network(settings, store)
+        if output is not None:
+            yield from check_room(output.path, start.network)
         unfinished = stack.enter_context(Unfinished(Path(settings.output), start.settings, store, job_id, ranks.is_first))
         runner = yield from _prepare(start, store, ranks, unfinished)
         yield from runner.run_first(output.partial / CHECKPOINTS if output else None, chosen.name)
@@ -71,9 +76,9 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
         evaluation = yield from evaluate_run(facts, runner.first.average.network, runner.middle)
         yield from runner.run_second()
         facts = replace(facts, refit_epochs=runner.refit_epochs, seconds=time.monotonic() - began)
-        extra = {**write_characteristics(facts, output.partial), **write_report(facts, evaluation, output.partial)}
         model = model_path(output.path)
-        write_package(output.partial / model.name, describe_model(facts), runner.state_dict, extra)
+        write = partial(_write, facts, evaluation, runner.state_dict, output.partial / model.name)
+        yield from write_in_room(write, output.partial / CHECKPOINTS, output.path / UNFINISHED)
         output.publish()
     outcome = facts.outcome
     yield info(f"Epoch {outcome.best_epoch} of {len(outcome.history)} was kept, {settings.monitor} {outcome.score:.3f}.")
@@ -86,6 +91,12 @@ def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
             "EPOCHS": len(outcome.history),
         }
     )
+
+
+def _write(facts: RunFacts, evaluation: RunEvaluation, state_dict: dict[str, Tensor], package: Path) -> None:
+    """Writes curves, report and package into one folder."""
+    extra = {**write_characteristics(facts, package.parent), **write_report(facts, evaluation, package.parent)}
+    write_package(package, describe_model(facts), state_dict, extra)
 
 
 @contextmanager
@@ -152,8 +163,9 @@ def _prepare(start: Start, store: ChipStore, ranks: Ranks, unfinished: Unfinishe
     runner = Runner(start.network, store, plan, unfinished)
     if state is not None:
         runner.resume(state)
+    outcome = runner.first.outcome
     yield info(
-        f"Training on {len(store)} chips of {store.chip_size[1]} x {store.chip_size[0]} pixels, {runner.first.outcome.batch_size} a "
-        f"step, peak learning rate {plan.learning_rate:g}, {runner.first.outcome.precision}."
+        f"Training on {len(store)} chips of {store.chip_size[1]} x {store.chip_size[0]} pixels, "
+        f"{outcome.batch_size * outcome.processes} a step, peak learning rate {plan.learning_rate:g}, {outcome.precision}."
     )
     return runner

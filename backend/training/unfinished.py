@@ -18,10 +18,11 @@ from typing import Any
 import torch
 
 from ..errors import ToolboxError
+from ..runtime.failures import is_full_disk
 from ..runtime.output_folder import partial_name
 from ..runtime.protocol import CANCEL_FILE, Event, info, warning
 from .dataset import ChipStore
-from .settings import TrainSettings
+from .settings import TrainSettings, parameter_name
 
 UNFINISHED = ".unfinished.pt"
 BEING_WRITTEN = partial_name("unfinished.pt")  # a name that an output folder takes for ours when a crash leaves it
@@ -99,13 +100,15 @@ class Unfinished:
             return
         temporary = self._path.with_name(BEING_WRITTEN)
         try:
-            torch.save({"described": self._described, "state": state, "job": self._job_id}, temporary)
+            with temporary.open("wb") as target:
+                torch.save({"described": self._described, "state": state, "job": self._job_id}, target)
             temporary.replace(self._path)
-        except (OSError, RuntimeError) as failure:  # PyTorch's writer raises RuntimeError on a full disk
+        except (OSError, RuntimeError) as failure:  # PyTorch's writer raises RuntimeError, in the course of the file's own failure
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            reason = "the disk is full" if is_full_disk(failure) else str(failure).splitlines()[0]
             yield warning(
-                f"The state of the training cannot be saved in {self._path.parent} ({str(failure).splitlines()[0]}); training "
+                f"The state of the training cannot be saved in {self._path.parent} ({reason}); training "
                 "goes on, but would start at an earlier epoch if it were interrupted. Free some space on that disk."
             )
         self._written = time.monotonic()
@@ -113,7 +116,7 @@ class Unfinished:
 
 def _describe(settings: TrainSettings, store: ChipStore) -> dict[str, str]:
     """What must be the same, name → text."""
-    given = {name: str(value) for name, value in asdict(settings).items() if name not in FREE_TO_CHANGE}
+    given = {parameter_name(name): str(value) for name, value in asdict(settings).items() if name not in FREE_TO_CHANGE}
     labels = {f"pixels of class {value}": str(sum(of_block.get(index, 0) for of_block in store.census.values()))
               for index, value in enumerate(store.class_values)}  # fmt: skip
     return {**given, "chips": str(len(store)), "bands": ", ".join(band.name for band in store.bands), **labels}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -32,6 +33,20 @@ def test_bands_follow_their_names(description, state_dict, bands):
     assert torch.allclose(new[:, 1], old[:, 0] * 2 / 3)
     assert torch.allclose(new[:, 2], old.mean(1) * 2 / 3)
     assert "matched by name, swir start from the mean" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "sources", "text"),
+    [
+        (("B08", "B04"), [1, 0], r"by name and by what names mean \(B08 = nir, B04 = red\)$"),
+        (("B04", "red"), [None, 0], "matched by name, B04 start from the mean"),  # two mean red; the one that is called so has it
+        (("B03", "nir", "B08"), [None, 1, None], "matched by name, B03, B08 start from the mean of the others, the model's red have"),
+    ],
+)
+def test_bands_follow_what_their_names_mean(description, bands, names, sources, text):
+    found, how = match_bands(bands(*names), description)
+    assert found == sources
+    assert re.search(text, how)
 
 
 def test_other_classes_start_the_last_layer_anew(description, state_dict):

@@ -4,14 +4,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from affine import Affine
 from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.training import dataset
 from deep_learning_toolbox.backend.training.dataset import ChipStore
 from deep_learning_toolbox.backend.training.losses import IGNORE
 from deep_learning_toolbox.backend.training.split import split_blocks
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ..chips.test_export import run
 from ..rasters import classes, pixel_box, write_labels
@@ -167,26 +164,3 @@ def test_a_label_value_without_a_class_is_counted_and_ignored(tmp_path, scene, s
 
 def test_label_values_of_the_class_list_are_not_counted_as_unlisted(chips):
     assert scan([chips]).unlisted == {}
-
-
-@given(
-    st.sampled_from([10.0, 0.3, 0.075, 1 / 3]), st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6),
-    st.integers(-16, 16), st.integers(-16, 16),
-)  # fmt: skip
-def test_a_place_has_the_same_square_in_every_chip_that_shows_it(cell, column, row, right, down):
-    def chip(column, row):
-        return dataset.number_squares(Affine(cell, 0, column * cell, 0, -cell, -row * cell), (16, 16))
-
-    one, other = chip(column, row), chip(column + right, row + down)
-    shown = [(r, c) for r in range(16) for c in range(16) if 0 <= r - down < 16 and 0 <= c - right < 16]
-    assert all(one[r, c] == other[r - down, c - right] for r, c in shown)
-
-
-@given(st.integers(0, 359), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_squares_lie_along_the_axes_also_under_a_turned_chip(angle, x, y):
-    turned = Affine.translation(x, y) * Affine.scale(10, -10) * Affine.rotation(angle)
-    numbers = dataset.number_squares(turned, (8, 8))
-    for row, column in ((0, 0), (3, 6), (7, 7)):
-        east, north = turned * (column + 0.5, row + 0.5)
-        expected = int(np.floor(-north / 160 + 1e-6)) * dataset.SQUARE_STEP + int(np.floor(east / 160 + 1e-6))
-        assert numbers[row, column] == expected

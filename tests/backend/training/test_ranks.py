@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 from deep_learning_toolbox.backend import __version__
+from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.models.package import load_model
 from deep_learning_toolbox.backend.runtime import companions, launch
 from deep_learning_toolbox.backend.runtime.protocol import Request
+from deep_learning_toolbox.backend.training import unfinished
 from deep_learning_toolbox.backend.training.loop import average_gradients
 
 from .test_train import FILES, list_files, run, texts
+from .test_unfinished import interrupt
 
 EPOCHS = 4
 
@@ -39,6 +42,22 @@ def test_two_processes_score_like_one_within_noise(settings, tmp_path):
     assert "RANK" not in os.environ
     assert not list(tmp_path.glob(".companions*"))
     assert load_model(both["MODEL"])[0].training["batch_size"] == 2  # of four a step, each process takes two
+
+
+@pytest.mark.parametrize(("before", "after", "batch"), [("cpu", "cpu,cpu", 2), ("cpu,cpu", "cpu", 4)])
+def test_a_training_goes_on_with_another_number_of_processes_and_steps_of_the_same_size(settings, monkeypatch, before, after, batch):
+    monkeypatch.setattr(unfinished, "SECONDS_BETWEEN", 0.0)
+    options = {"max_epochs": EPOCHS, "refit": "never"}
+    interrupt(settings(device=before, **options), monkeypatch, 2)
+    events, outputs = run(settings(device=after, resume=True, **options))
+    assert "Going on after epoch 2" in texts(events, "info")
+    assert "25 chips of 32 x 32 pixels, 4 a step" in texts(events, "info")
+    training = load_model(outputs["MODEL"])[0].training
+    assert (training["batch_size"], training["processes"]) == (batch, 4 // batch)
+    assert training["epochs"] == EPOCHS
+    assert outputs["SCORE"] > 0.7
+    together = "2 chips in each of 2 processes" if batch == 2 else "4 chips, peak"
+    assert together in Path(outputs["OUTPUT_HTML"]).read_text(encoding="utf-8")
 
 
 def test_torchrun_runs_the_same_request(settings, tmp_path):
@@ -64,6 +83,20 @@ def test_a_cancelled_training_takes_its_companions_along(settings, tmp_path):
         pass
     events.close()
     assert not Path(request.output).exists()
+    assert not list(tmp_path.glob(".companions*"))
+
+
+def test_a_process_that_dies_ends_all_with_one_sentence(settings, tmp_path, monkeypatch):
+    from deep_learning_toolbox.backend.training.train import train
+
+    started, original = [], subprocess.Popen
+    monkeypatch.setattr(companions.subprocess, "Popen", lambda *args, **more: started.append(original(*args, **more)) or started[-1])
+    events = train(settings(max_epochs=50, device="cpu,cpu"), "job")
+    with pytest.raises(ToolboxError, match="Another one of the 2 processes that work on this job has ended; the log tells why"):
+        for event in events:
+            if event["event"] == "metric":
+                started[0].kill()
+    assert started[0].poll() is not None
     assert not list(tmp_path.glob(".companions*"))
 
 

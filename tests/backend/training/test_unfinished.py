@@ -108,7 +108,7 @@ def test_resume_without_anything_to_resume_starts_with_the_first_epoch(settings)
 def test_other_settings_or_a_damaged_state_are_refused_and_left(settings, monkeypatch):
     interrupt(settings(max_epochs=3), monkeypatch, 1)
     request = settings(max_epochs=5, loss="ce", resume=True)
-    with pytest.raises(ToolboxError, match="max_epochs 3, now 5; loss ce_dice, now ce"):
+    with pytest.raises(ToolboxError, match="MAX_EPOCHS 3, now 5; LOSS ce_dice, now ce"):
         list(train(request, "job"))
     path = Path(request.output) / UNFINISHED
     assert path.is_file()
@@ -135,12 +135,12 @@ def test_a_training_that_its_user_cancels_leaves_no_state_and_one_that_goes_down
 def test_a_full_disk_while_saving_the_state_is_told_and_the_last_good_one_survives(settings, monkeypatch):
     original, calls = torch.save, []
 
-    def fill_up(value, path):
-        calls.append(path)
+    def fill_up(value, file):
+        calls.append(file)
         if len(calls) > 1:
-            Path(path).write_bytes(b"half")
+            file.write(b"half")
             raise OSError(28, "No space left on device")
-        original(value, path)
+        original(value, file)
 
     monkeypatch.setattr(torch, "save", fill_up)
     request, kept = settings(max_epochs=3, refit="never"), []
@@ -150,7 +150,7 @@ def test_a_full_disk_while_saving_the_state_is_told_and_the_last_good_one_surviv
         if event["event"] == "warning" and "cannot be saved" in event["message"]:
             kept.append(torch.load(Path(request.output) / UNFINISHED, weights_only=True)["state"]["trainer"]["epoch"])
     assert kept == [1, 1]
-    assert "No space left on device" in texts(events, "warning")
+    assert "(the disk is full); training goes on" in texts(events, "warning")
     assert events[-1]["outputs"]["EPOCHS"] == 3
 
 
