@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -175,32 +174,47 @@ def write_request(tmp_path, settings):
 
 
 RUN = [sys.executable, str(launch.__file__)]
-# As RUN, but with a checkpoint after each row of tiles, and a pause so that there is time to die.
-RUN_SLOWLY = """
-import runpy, sys, time
-sys.argv = sys.argv[1:]
-sys.path.insert(0, __import__("os").path.dirname(sys.argv[0]))
+# As RUN, but with a checkpoint after each row of tiles, and a violent death at some moment.
+RUN_TO_DEATH = """
+import os, runpy, signal, sys
+from pathlib import Path
+moment, *sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
 import launch
+import rasterio.shutil
 from deep_learning_toolbox.backend.inference import unfinished
 unfinished.SECONDS_BETWEEN = 0.0
-save = unfinished.Unfinished.save
-unfinished.Unfinished.save = lambda self: (save(self), time.sleep(0.3))
+save, saved = unfinished.Unfinished.save, []
+
+def save_and_die(self):
+    save(self)
+    saved.append(1)
+    if moment == "rows" and len(saved) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def copy_half(source, target, **options):
+    Path(target).write_bytes(Path(source).read_bytes()[:100])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+unfinished.Unfinished.save = save_and_die
+if moment == "copy":
+    rasterio.shutil.copy = copy_half
 from deep_learning_toolbox.backend.runtime.worker import main
 sys.exit(main(sys.argv[1:]))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal that cannot be caught")
-def test_killed_process_goes_on_and_gives_the_same_pixels(tmp_path, packaged):
+@pytest.mark.parametrize("moment", ["rows", "copy"])
+def test_killed_process_goes_on_and_gives_the_same_pixels(tmp_path, packaged, moment):
     request = packaged("classes.tif")
     path = write_request(tmp_path, request)
-    killed = subprocess.Popen([sys.executable, "-c", RUN_SLOWLY, str(launch.__file__), str(path)], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (states := list((tmp_path / "out").glob(".partial-*/state.json"))) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    assert states
+    killed = subprocess.run(
+        [sys.executable, "-c", RUN_TO_DEATH, moment, str(launch.__file__), str(path)], stdout=subprocess.DEVNULL, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "out").glob(".partial-*/state.json"))) == 1
+    assert not (tmp_path / "out" / "classes.tif").exists()
     done = subprocess.run([*RUN, str(path)], capture_output=True, text=True, check=True)
     assert "Going on with an interrupted run" in done.stdout
     whole = packaged("whole.tif")
