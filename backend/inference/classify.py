@@ -84,22 +84,29 @@ def classify_with(settings: ClassifySettings, model: ModelDescription, network: 
             yield from _run(work, tells_warnings)
             return
         except TileTooLargeError as failure:
-            tile = smaller_tile(failure.tile, model)
-            if not tile or ranks.size > 1:  # other processes are at work with tiles of this size
-                raise ToolboxError(
-                    "The device's memory does not suffice for a single tile; choose a smaller TILE_SIZE or DEVICE=cpu."
-                ) from failure
-            yield warning(f"The memory does not suffice for a tile of {failure.tile} pixels; starting again with {tile}.")
-        settings = work.settings
-        work = replace(work, settings=replace(settings, tile_size=tile, overlap=min(settings.overlap, tile // 2)))
+            smaller = with_smaller_tile(work.settings, model, failure, ranks.size)
+            yield warning(f"The memory does not suffice for a tile of {failure.tile} pixels; starting again with {smaller.tile_size}.")
+        work = replace(work, settings=smaller)
         tells_warnings = False
+
+
+def with_smaller_tile(
+    settings: ClassifySettings, model: ModelDescription, failure: TileTooLargeError, processes: int = 1
+) -> ClassifySettings:
+    """The request with half the tile; raises ToolboxError where that is not possible."""
+    tile = smaller_tile(failure.tile, model)
+    if not tile or processes > 1:  # the others are at work with tiles of this size
+        raise ToolboxError(
+            "The device's memory does not suffice for a single tile; choose a smaller TILE_SIZE or DEVICE=cpu."
+        ) from failure
+    return replace(settings, tile_size=tile, overlap=min(settings.overlap, tile // 2))
 
 
 def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
     """One attempt: the rows of this process; in the first one also what the others have written, and the files."""
     settings, ranks = work.settings, work.ranks
     legend = build_legend(work.model)
-    _check_places(settings, legend)
+    check_places(settings, legend)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES))
         opened = open_for(work.model, settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
@@ -132,7 +139,7 @@ def _run(work: Work, tells_warnings: bool) -> Iterator[Event]:
     yield progress(1.0)
 
 
-def _check_places(settings: ClassifySettings, legend: list[LegendEntry]) -> None:
+def check_places(settings: ClassifySettings, legend: list[LegendEntry]) -> None:
     """Raises ToolboxError for an output that would replace a file that is read, and for polygons that cannot be written."""
     with RasterReader(settings.raster) as reader:
         read = [settings.raster, *reader.files, settings.model]

@@ -14,8 +14,10 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import rasterio
+from torch import nn
 
 from ..errors import ToolboxError
+from ..models.definition import ModelDescription
 from ..models.package import load_model
 from ..runtime.companions import own_device, split_devices
 from ..runtime.device import choose_device
@@ -24,10 +26,10 @@ from ..runtime.protocol import Event, device, info, progress, result, warning
 from ..runtime.ranks import Ranks
 from ..runtime.remaining import describe_seconds
 from .announce import MEGABYTE, announce, describe_precision, disk_bytes, memory_bytes
-from .classify import GDAL_CACHE_BYTES
+from .classify import GDAL_CACHE_BYTES, check_places, with_smaller_tile
 from .describe import describe_model
-from .job import Job
-from .prepare import open_for, prepare_job
+from .job import Job, TileTooLargeError
+from .prepare import build_legend, open_for, prepare_job
 from .settings import ClassifySettings
 from .strips import Strip, StripReader
 
@@ -54,22 +56,22 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     yield device(chosen.name, chosen.torch_device, chosen.reason)
     model, network = load_model(settings.model)
     yield info(describe_model(model))
-    ranks = Ranks(device=chosen.torch_device)
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), tempfile.TemporaryDirectory() as folder:
-        opened = open_for(model, settings, Path(folder))
-        job, warnings = prepare_job(settings, model, network, ranks, opened)
-        for text in warnings:
-            yield warning(text)
-        yield from announce(settings, job, ranks)
-        seconds = yield from _time_job(job)
+    check_places(settings, build_legend(model))
+    while True:
+        try:
+            job, seconds = yield from _try(settings, model, network, Ranks(device=chosen.torch_device))
+            break
+        except TileTooLargeError as failure:
+            settings = with_smaller_tile(settings, model, failure)
     seconds /= len(split_devices(settings.device))
     tile, count = job.plan.tile, job.plan.tile_count
     factor = count * tile**2 / (job.wanted.width * job.wanted.height)
-    memory, disk = memory_bytes(job) / MEGABYTE, disk_bytes(job, settings)[0] / MEGABYTE
+    memory, (disk, meanwhile) = memory_bytes(job) / MEGABYTE, (size / MEGABYTE for size in disk_bytes(job, settings))
     summary = (
         f"{count:,} {'tile' if count == 1 else 'tiles'} of {tile} × {tile} pixels, {factor:.2f} pixels computed for each · "
         f"about {describe_seconds(seconds)} on {chosen.name} ({describe_precision(job.predictor.precision)}) · "
-        f"{memory:,.0f} MB of memory for image data · up to {disk:,.1f} MB of disk"
+        f"{memory:,.0f} MB of memory for image data · up to {disk:,.1f} MB of disk ({meanwhile:,.1f} MB while "
+        "it is made)"
     )
     yield info(summary)
     yield result(
@@ -85,6 +87,22 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     )
 
 
+def _try(
+    settings: ClassifySettings, model: ModelDescription, network: nn.Module, ranks: Ranks
+) -> Generator[Event, None, tuple[Job, float]]:
+    """The job of the classification, and the seconds that it would take.
+
+    Raises:
+        TileTooLargeError: Too little memory for one tile.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), tempfile.TemporaryDirectory() as folder:
+        job, warnings = prepare_job(settings, model, network, ranks, open_for(model, settings, Path(folder)))
+        for text in warnings:
+            yield warning(text)
+        yield from announce(settings, job, ranks)
+        return job, (yield from _time_job(job))
+
+
 def _time_job(job: Job) -> Generator[Event, None, float]:
     """Seconds for all tiles, judged by some of the row in the middle; decides for a precision on the way, and for a batch."""
     band = job.plan.bands[0]
@@ -96,8 +114,7 @@ def _time_job(job: Job) -> Generator[Event, None, float]:
         yield info(job.predictor.probe(job.tiles_of(strip, filled[:1])))
     began, seconds = time.perf_counter(), []
     while not seconds or (len(seconds) <= MOST_STEPS and time.perf_counter() - began < LONGEST_TRIAL):
-        size = job.predictor.batch_size
-        batch = [filled[number % len(filled)] for number in range(min(size, job.tile_count))]
+        batch = filled[: job.predictor.batch_size]
         started = time.perf_counter()
         try:
             job.predictor.predict(job.tiles_of(strip, batch)).sum().item()  # asks for the answer: a graphics card works ahead
@@ -105,9 +122,7 @@ def _time_job(job: Job) -> Generator[Event, None, float]:
             if not is_out_of_memory(failure):
                 raise
             if not job.predictor.halve_batch():
-                raise ToolboxError(
-                    "The device's memory does not suffice for a single tile; choose a smaller TILE_SIZE or DEVICE=cpu."
-                ) from failure
+                raise TileTooLargeError(job.plan.tile) from failure
             continue
         seconds.append((time.perf_counter() - started) / len(batch))
         yield progress(0.4 + 0.6 * min(len(seconds) / MOST_STEPS, 1), "Trying the network")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a classification will take, told beforehand, beside what it then says of itself."""
 
+import os
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -88,6 +90,25 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path, network):
     network.room = 0
     with pytest.raises(ToolboxError, match="does not suffice for a single tile; choose a smaller TILE_SIZE"):
         outputs_of(request(tmp_path))
+
+
+def test_a_tile_that_does_not_fit_is_made_smaller_as_in_the_run(tmp_path, network, monkeypatch):
+    whole = SlowNetwork.forward
+
+    def forward(self, image):
+        if image.shape[-1] > 64:
+            raise torch.OutOfMemoryError("no room")
+        return whole(self, image)
+
+    monkeypatch.setattr(SlowNetwork, "forward", forward)
+    assert outputs_of(request(tmp_path, tile_size=96))["SUMMARY"].startswith("4 tiles of 64 × 64 pixels")
+
+
+def test_an_output_over_the_raster_is_refused(tmp_path, network):
+    settings = request(tmp_path)
+    os.link(settings.raster, tmp_path / "same.tif")
+    with pytest.raises(ToolboxError, match="is one of the files that are read"):
+        outputs_of(replace(settings, output=str(tmp_path / "same.tif")))
 
 
 def test_the_lines_are_those_of_the_run(tmp_path, network):
