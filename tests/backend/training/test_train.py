@@ -179,11 +179,11 @@ def test_a_place_that_cannot_be_written_is_refused(settings, tmp_path):
 
 def test_a_failure_while_writing_leaves_nothing(settings, monkeypatch):
     def fail(*_):
-        raise OSError(28, "No space left on device")
+        raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("deep_learning_toolbox.backend.training.train.write_package", fail)
     request = settings()
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="Input/output error"):
         list(train(request, "job"))
     assert not Path(request.output).exists()
 
