@@ -19,15 +19,19 @@ from numpy.typing import NDArray
 SMALLEST_WEIGHT = 1e-3
 # Column bands begin and end on blocks of the output file.
 BAND_STEP = 512
-# Copies of a strip of pixels at one time: one in work, one waiting, one the reader holds, and two while it puts the next together.
-STRIP_COPIES = 5
+# Copies of a strip of pixels at one time: one in work, one waiting, and one the reader puts together from the rows it reads, a tile
+# and what lies below in the same blocks.
+STRIP_COPIES = 3
+# Rows that are read to the end of their blocks, at least; if tiles are taller, up to their height.
+READ_AHEAD = 512
 # The rows that tiles are added to, and those that are written meanwhile.
 PROBABILITY_COPIES = 2
 
 
 def column_bytes(tile: int, classes: int, bands: int) -> int:
     """Bytes per column of a row of tiles: the probabilities, and the pixels (float32) with their valid mask."""
-    return tile * (PROBABILITY_COPIES * 4 * classes + STRIP_COPIES * (4 * bands + 1))
+    pixel_rows = STRIP_COPIES * tile + tile + max(tile, READ_AHEAD)
+    return tile * PROBABILITY_COPIES * 4 * classes + pixel_rows * (4 * bands + 1)
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:

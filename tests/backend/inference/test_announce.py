@@ -32,7 +32,7 @@ def test_first_lines_tell_device_tiles_cost_memory_and_disk(tmp_path, monkeypatc
         # Three rows and 14 columns of tiles: 42 × 128² = 688,128 pixels for 450,000.
         "1,500 × 300 pixels in 42 tiles of 128 × 128; with overlap and padding the network computes 1.53 pixels for each.",
         # 1,500 columns of 128 rows: probabilities of 3 classes twice, 2 bands with their mask five times.
-        f"The image data takes 13 MB of memory, the result up to {result} MB of disk ({meanwhile} MB while it is made). "
+        f"The image data takes 18 MB of memory, the result up to {result} MB of disk ({meanwhile} MB while it is made). "
         "Precision: fp32.",
     ]
 
