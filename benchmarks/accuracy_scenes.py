@@ -113,7 +113,7 @@ class Bench:
         settings = self._settings(fold, seed, epochs, {key: value for key, value in changes.items() if key != "average"})
         began = time.process_time()
         with contextlib.nullcontext() if changes.get("average", True) else _without_average():
-            predict = self._train_plainly(settings) if name == "plain" else self._train(settings)
+            predict = self._train_plainly(settings, fold.crop) if name == "plain" else self._train(settings)
         found = {"seconds": time.process_time() - began, "score": score(fold, predict)}
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(found), encoding="utf-8")
@@ -125,7 +125,7 @@ class Bench:
         plain = {"backbone": BACKBONE, "weights": "file", "weights_file": str(self._weights), "device": "cpu"}
         output = self._output / "models" / fold.name
         values = {"folder": first, "more_folders": more, "output": str(output), "seed": seed, "max_epochs": epochs, **plain}
-        values["augmentation"] = fold.augmentation
+        values |= {"augmentation": fold.augmentation, "chip_size": fold.crop}
         return TrainSettings(**{**values, **changes})
 
     def _train(self, settings: TrainSettings) -> Callable[[np.ndarray], np.ndarray]:
@@ -134,8 +134,8 @@ class Bench:
         model, network = load_model(outputs[0]["MODEL"])
         return lambda image: _predict(network, model.bands, model.class_values, image)
 
-    def _train_plainly(self, settings: TrainSettings) -> Callable[[np.ndarray], np.ndarray]:
-        """The plain recipe from the same weights, with the number of steps of both of our trainings."""
+    def _train_plainly(self, settings: TrainSettings, crop: int) -> Callable[[np.ndarray], np.ndarray]:
+        """The plain recipe from the same weights, on whole chips, with as many pixels as both of our trainings see in their crops."""
         store = ChipStore(settings)
         for _ in store.scan():
             pass
@@ -143,7 +143,8 @@ class Bench:
         torch.manual_seed(settings.seed)
         network = build_network(settings.model_type, settings.backbone, len(store.bands), len(store.class_values))
         load_encoder_weights(network, settings.backbone, "file", settings.weights_file, "", store.bands)
-        train_plainly(network, store, 2 * settings.max_epochs * max(16, -(-len(store) // 8)), settings.seed)
+        share = crop**2 / (store.chip_size[0] * store.chip_size[1]) if crop else 1.0
+        train_plainly(network, store, round(2 * settings.max_epochs * max(16, -(-len(store) // 8)) * share), settings.seed)
         return lambda image: _predict(network, store.bands, store.class_values, image)
 
 

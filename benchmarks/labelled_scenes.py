@@ -21,6 +21,7 @@ from deep_learning_toolbox.backend.chips.settings import ExportSettings
 
 SENSORS = ("landsat5", "landsat7", "sentinel2")
 TILE, STRIDE = 128, 64
+DRONE_CHIP = 256  # as the chips of Kampala come
 FOREST = {"ukis without landsat5": 0.41, "ukis without landsat7": 0.61, "ukis without sentinel2": 0.62, "kampala": 0.38}
 
 
@@ -37,6 +38,7 @@ class Fold:
         forest: Score of a random forest on the bands' values that came with the scenes; `forest_scenes.py` measures another.
         epochs: Of each training, so that both together take at most 20 minutes of processor time.
         augmentation: What the tool's help advises for such classes.
+        crop: Side in pixels of our training's crops; 0 = whole chips. More and smaller ones cost the same.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Fold:
     forest: float
     epochs: int
     augmentation: str
+    crop: int = 0
 
 
 def find_folds(data: Path, output: Path) -> Iterator[Fold]:
@@ -64,7 +67,7 @@ def _ukis(folder: Path, output: Path) -> Iterator[Fold]:
         name = f"ukis without {left_out}"
         kept = [sensor for sensor in SENSORS if sensor != left_out]
         trained = tuple(scenes[sensor] for sensor in kept), tuple(chips[sensor] for sensor in kept)
-        yield Fold(name, *trained, (scenes[left_out],), (1, 2, 4, 5), FOREST[name], 20, "north_up")
+        yield Fold(name, *trained, (scenes[left_out],), (1, 2, 4, 5), FOREST[name], 16, "north_up")
 
 
 def _kampala(folder: Path, output: Path) -> Fold:
@@ -72,8 +75,8 @@ def _kampala(folder: Path, output: Path) -> Fold:
     pairs = {place: [(folder / "images" / name, folder / "masks" / name) for name in names] for place, names in places.items()}
     (trained,) = (place for place in pairs if place.endswith("_train"))
     (tested,) = (place for place in pairs if place != trained)
-    chips = _export(pairs[trained], output / "chips" / "kampala", 256, 256)
-    return Fold("kampala", tuple(pairs[trained]), (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"], 8, "default")
+    chips = _export(pairs[trained], output / "chips" / "kampala", DRONE_CHIP, DRONE_CHIP)
+    return Fold("kampala", tuple(pairs[trained]), (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"], 14, "default", DRONE_CHIP // 2)
 
 
 def _export(scenes: list[tuple[Path, Path]], folder: Path, tile: int, stride: int) -> Path:
