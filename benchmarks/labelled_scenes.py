@@ -76,7 +76,9 @@ def _kampala(folder: Path, output: Path) -> Fold:
     (trained,) = (place for place in pairs if place.endswith("_train"))
     (tested,) = (place for place in pairs if place != trained)
     chips = _export(pairs[trained], output / "chips" / "kampala", DRONE_CHIP, DRONE_CHIP)
-    return Fold("kampala", tuple(pairs[trained]), (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"], 14, "default", DRONE_CHIP // 2)
+    return Fold(
+        "kampala", tuple(pairs[trained]), (chips,), tuple(pairs[tested]), (1,), FOREST["kampala"], 14, "default", DRONE_CHIP // 2
+    )
 
 
 def _export(scenes: list[tuple[Path, Path]], folder: Path, tile: int, stride: int) -> Path:
