@@ -6,8 +6,9 @@ The processes may run on several machines, but the folder of OUTPUT must be the 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 import torch
@@ -52,9 +53,20 @@ def join_shares(job: Job, outputs: Sequence[RasterOutput], digest: str, ranks: R
 
 
 def meet(at: Callable[[], T]) -> Generator[Event, None, T]:
-    """Meets the other processes, and returns what comes of it; tells so meanwhile, which lets the job be stopped."""
-    with ThreadPoolExecutor(1, thread_name_prefix="ranks") as thread:
-        meeting = thread.submit(at)
-        while not wait((meeting,), POLL_SECONDS).done:
-            yield progress(COPY_SHARE, "Waiting for the other processes")
-        return meeting.result()
+    """Meets the other processes, and returns what comes of it; tells so meanwhile, which lets the job be stopped.
+
+    Nothing can call a process back from a meeting. The thread that waits there is a daemon, so that a job that is stopped need not
+    wait until the others come or are gone, be it here or at the end of the process.
+    """
+    outcome: Future[T] = Future()
+
+    def wait_there() -> None:
+        try:
+            outcome.set_result(at())
+        except BaseException as failure:  # raised again below, in the caller's thread
+            outcome.set_exception(failure)
+
+    threading.Thread(target=wait_there, name="ranks", daemon=True).start()
+    while not wait((outcome,), POLL_SECONDS).done:
+        yield progress(COPY_SHARE, "Waiting for the other processes")
+    return outcome.result()

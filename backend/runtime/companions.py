@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from .protocol import Request
 from .ranks import ranks_wanted
 
 LAUNCHER = Path(__file__).with_name("launch.py")
+STOP_SECONDS = 1.0  # for all together to put their files in order when the job is stopped, which must take 3 seconds at most
 GRACE_SECONDS = 30.0  # they have nothing left to do when the first process is through
 
 
@@ -73,12 +75,21 @@ def companions(stage: str, settings: Any, job_id: str) -> Iterator[None]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE_SECONDS)
     finally:
-        for process in started:
-            process.kill()
-            process.wait()
-            if process.stdin is not None:
-                process.stdin.close()
+        _stop(started)
         request.unlink(missing_ok=True)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Ends processes; first by the end of their input, at which they remove or keep what they have begun."""
+    for process in processes:
+        if process.stdin is not None:
+            process.stdin.close()
+    last = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(last - time.monotonic(), 0))
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager

@@ -105,7 +105,7 @@ def join_ranks(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     if on_card:
         torch.cuda.set_device(torch.device(device))
     torch.distributed.init_process_group("nccl" if on_card else "gloo", timeout=patience)
-    try:
-        yield Ranks(rank, size, device)
-    finally:
-        torch.distributed.destroy_process_group()
+    yield Ranks(rank, size, device)
+    # Not when the job was stopped or failed: a thread may be at a meeting, and the group would wait for the others to come there.
+    # It ends with the process.
+    torch.distributed.destroy_process_group()

@@ -108,21 +108,21 @@ def test_anything_different_starts_anew_and_clears_what_was_left(tmp_path, each_
 
 
 def test_a_drive_that_goes_away_costs_only_what_was_not_kept_yet(tmp_path, each_step_tells, monkeypatch):
-    request = request_of(tmp_path, scene(300, 90))
+    request = request_of(tmp_path, scene(900, 90))
     read_bands = RasterReader._read_bands
 
     def fail_below(reader, window):
-        if window.row_off > 150:
+        if window.row_off > 450:  # about 512 rows are read at a time
             raise RasterioIOError("the network is down")
         return read_bands(reader, window)
 
     monkeypatch.setattr(RasterReader, "_read_bands", fail_below)
-    with pytest.raises(ReadFailedError, match=r"in the rows 1\d\d to .*the network is down.*run again"):
+    with pytest.raises(ReadFailedError, match=r"in the rows 5\d\d to .*the network is down.*run again"):
         drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
     monkeypatch.undo()
     events = drive(classify_with(request, model(), FirstBandNetwork(3), Ranks()))
     assert any("Going on with an interrupted run" in event["message"] for event in events["info"])
-    assert np.array_equal(read(request.output)[0], scene(300, 90)[0] + 1)
+    assert np.array_equal(read(request.output)[0], scene(900, 90)[0] + 1)
 
 
 @pytest.mark.parametrize("content", ["", '{"band": 0, "row"'])
