@@ -19,7 +19,7 @@ from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, Q
 from .tool_task import ToolTask
 
 ESTIMATE = "deeplearning:estimateclassification"
-LINES = 2  # of text that always have room, so that nothing jumps
+LINES = 3  # of text that always have room, so that nothing jumps
 
 
 class ClassifyDialog(AlgorithmDialog):
@@ -37,6 +37,7 @@ class ClassifyDialog(AlgorithmDialog):
         self.estimate = QPushButton(_translate("Estimate"), self)
         self.estimate.setObjectName("estimate")
         self.estimate.setAutoDefault(False)
+        self.estimate.setMinimumWidth(max(self.estimate.sizeHint().width(), QPushButton(_translate("Cancel")).sizeHint().width()))
         self.told = QLabel(self)
         self.told.setObjectName("told")
         self.told.setWordWrap(True)
@@ -52,7 +53,9 @@ class ClassifyDialog(AlgorithmDialog):
 
     def runAlgorithm(self) -> None:
         """Runs the tool; an estimate would take the computer away from it."""
-        self._forget_run()
+        if self._run is not None:
+            self._forget_run()
+            self._tell(_translate("Cancelled, since the tool was run."))
         super().runAlgorithm()
 
     def reject(self) -> None:

@@ -34,20 +34,25 @@ def has_cell_size(info: RasterInfo, cell_size: float) -> bool:
     return all(math.isclose(size, cell_size, rel_tol=SAME_CELL) for size in info.cell_size)
 
 
+def refuse_large_cell(info: RasterInfo, cell_size: float) -> None:
+    """Raises ToolboxError for a cell that is larger than the whole raster, so that a unit was mistaken."""
+    x, y = info.cell_size
+    if cell_size > max(info.width * x, info.height * y):
+        raise ToolboxError(
+            f"CELL_SIZE {cell_size:g} is larger than all of {info.source}, {info.width * x:g} × {info.height * y:g}; it counts in "
+            "units of the raster's coordinate system (degrees or metres), so choose a smaller one."
+        )
+
+
 def with_cell_size(info: RasterInfo, cell_size: float, window: Window) -> RasterInfo:
     """The grid of cells of this size that begins at the window's upper left corner and covers the window.
 
     Raises:
-        ToolboxError: So many cells, or a cell so large, that a unit was mistaken.
+        ToolboxError: So many cells that a unit was mistaken.
     """
     left, top = info.transform * (window.col_off, window.row_off)
     signs = math.copysign(1, info.transform.a), math.copysign(1, info.transform.e)
     x, y = info.cell_size
-    if cell_size > max(window.width * x, window.height * y):
-        raise ToolboxError(
-            f"CELL_SIZE {cell_size:g} is larger than all of {info.source}, {window.width * x:g} × {window.height * y:g}; it counts in "
-            "units of the raster's coordinate system (degrees or metres), so choose a smaller one."
-        )
     width = math.ceil(window.width * x / cell_size - SAME_GRID_CELLS)
     height = math.ceil(window.height * y / cell_size - SAME_GRID_CELLS)
     _check_size(width, height, info.source, cell_size)

@@ -69,9 +69,9 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     memory, (disk, meanwhile) = memory_bytes(job) / MEGABYTE, (size / MEGABYTE for size in disk_bytes(job, settings))
     summary = (
         f"{count:,} {'tile' if count == 1 else 'tiles'} of {tile} × {tile} pixels, {factor:.2f} pixels computed for each · "
-        f"about {describe_seconds(seconds)} on {chosen.name} ({describe_precision(job.predictor.precision)}) · "
-        f"{memory:,.0f} MB of memory for image data · up to {disk:,.1f} MB of disk ({meanwhile:,.1f} MB while "
-        "it is made)"
+        f"{'about ' + describe_seconds(seconds) if seconds >= 1 else 'under 1 s'} on {chosen.name} "
+        f"({describe_precision(job.predictor.precision)}) · {_describe_megabytes(memory)} of memory for image data · up to "
+        f"{_describe_megabytes(disk)} of disk ({_describe_megabytes(meanwhile)} while it is made)"
     )
     yield info(summary)
     yield result(
@@ -85,6 +85,10 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
             "SUMMARY": summary,
         }
     )
+
+
+def _describe_megabytes(size: float) -> str:
+    return f"{size:,.0f} MB" if size >= 10 else f"{size:.1f} MB" if size >= 0.1 else "under 0.1 MB"
 
 
 def _try(
@@ -113,7 +117,7 @@ def _time_job(job: Job) -> Generator[Event, None, float]:
     if job.predictor.precision == "probe":
         yield info(job.predictor.probe(job.tiles_of(strip, filled[:1])))
     began, seconds = time.perf_counter(), []
-    while not seconds or (len(seconds) <= MOST_STEPS and time.perf_counter() - began < LONGEST_TRIAL):
+    while len(seconds) < 2 or (len(seconds) <= MOST_STEPS and time.perf_counter() - began < LONGEST_TRIAL):
         batch = filled[: job.predictor.batch_size]
         started = time.perf_counter()
         try:
@@ -126,7 +130,7 @@ def _time_job(job: Job) -> Generator[Event, None, float]:
             continue
         seconds.append((time.perf_counter() - started) / len(batch))
         yield progress(0.4 + 0.6 * min(len(seconds) / MOST_STEPS, 1), "Trying the network")
-    computing = statistics.median(seconds[1:] or seconds)  # the first step also warms up
+    computing = statistics.median(seconds[1:])  # the first step also warms up
     return job.plan.tile_count * max(computing, reading / len(band.tiles))
 
 

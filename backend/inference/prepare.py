@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..errors import ToolboxError
 from ..imagery.extent import choose_window
 from ..imagery.raster import RasterInfo, RasterReader
-from ..imagery.virtual_copy import describe_copy, has_cell_size, with_cell_size, write_copy
+from ..imagery.virtual_copy import describe_copy, has_cell_size, refuse_large_cell, with_cell_size, write_copy
 from ..models.catalogue import is_convolutional
 from ..models.definition import BACKGROUND, ModelDescription
 from ..runtime.ranks import Ranks
@@ -156,6 +156,7 @@ def open_for(model: ModelDescription, settings: ClassifySettings, folder: Path) 
         bands, remark = match_bands(raster, available, names, model.name)
     source, opened = settings.raster, raster
     if settings.cell_size > 0 and not has_cell_size(raster, settings.cell_size):
+        refuse_large_cell(raster, settings.cell_size)
         source = str(folder / "resampled.vrt")
         grid = with_cell_size(raster, settings.cell_size, Window(0, 0, raster.width, raster.height))
         write_copy(settings.raster, bands, Path(source), grid)

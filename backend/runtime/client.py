@@ -107,6 +107,8 @@ def _follow(
         if event is not None:
             record(event)
             if not greeted:
+                if process.asked_to_stop and event["event"] != "started":
+                    return None  # it was stopped before it began, or could not, say because its folder is gone
                 _check_handshake(event)
                 greeted = True
             if event["event"] in FINAL_EVENTS:

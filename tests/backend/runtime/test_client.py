@@ -124,6 +124,13 @@ def stage(settings, job_id):
     assert not job_folder.exists()
 
 
+def test_a_job_that_fails_to_begin_after_it_was_cancelled_is_a_cancelled_one(use_script, run, job_folder):
+    use_script("import time; time.sleep(1); say(event='error', message='the folder is gone', unexpected=True)")
+    with pytest.raises(JobCancelled):
+        run(lambda: True)
+    assert last_event(job_folder) == {"event": "cancelled"}
+
+
 def test_lines_that_are_no_events_go_to_the_log(use_script, run, job_folder):
     use_script("""
 greet()
