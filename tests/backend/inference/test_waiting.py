@@ -58,7 +58,7 @@ def begun(tmp_path, monkeypatch):
         script = tmp_path / "busy.py"
         script.write_text(BUSY.format(folder=str(Path(launch.__file__).parent)))
         command = [sys.executable, "-I", str(script), str(tmp_path / "request.json"), "--watch-stdin"]
-        job = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        job = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
         running.append(job)
         for line in job.stdout:
             if "Waiting for the other processes" in line:
