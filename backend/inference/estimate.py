@@ -35,6 +35,7 @@ from .strips import Strip, StripReader
 
 LONGEST_TRIAL = 6.0  # seconds; one step is run in any case, after one to warm up
 MOST_STEPS = 5
+SMALLEST_MEGABYTES = 0.1  # that are told as a number
 
 
 def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
@@ -70,8 +71,8 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
     summary = (
         f"{count:,} {'tile' if count == 1 else 'tiles'} of {tile} × {tile} pixels, {factor:.2f} pixels computed for each · "
         f"{'about ' + describe_seconds(seconds) if seconds >= 1 else 'under 1 s'} on {chosen.name} "
-        f"({describe_precision(job.predictor.precision)}) · {_describe_megabytes(memory)} of memory for image data · up to "
-        f"{_describe_megabytes(disk)} of disk ({_describe_megabytes(meanwhile)} while it is made)"
+        f"({describe_precision(job.predictor.precision)}) · {_describe_megabytes(memory)} of memory for image data · "
+        f"{'up to ' if disk >= SMALLEST_MEGABYTES else ''}{_describe_megabytes(disk)} of disk ({_describe_megabytes(meanwhile)} while it is made)"
     )
     yield info(summary)
     yield result(
@@ -88,7 +89,9 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
 
 
 def _describe_megabytes(size: float) -> str:
-    return f"{size:,.0f} MB" if size >= 10 else f"{size:.1f} MB" if size >= 0.1 else "under 0.1 MB"
+    if size < SMALLEST_MEGABYTES:
+        return f"under {SMALLEST_MEGABYTES} MB"
+    return f"{size:,.0f} MB" if size >= 10 else f"{size:.1f} MB"
 
 
 def _try(
