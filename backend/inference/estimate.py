@@ -65,27 +65,31 @@ def estimate(settings: ClassifySettings, job_id: str) -> Iterator[Event]:
         except TileTooLargeError as failure:
             settings = with_smaller_tile(settings, model, failure)
     seconds /= len(split_devices(settings.device))
-    tile, count = job.plan.tile, job.plan.tile_count
-    factor = count * tile**2 / (job.wanted.width * job.wanted.height)
-    memory, (disk, meanwhile) = memory_bytes(job) / MEGABYTE, (size / MEGABYTE for size in disk_bytes(job, settings))
+    memory, disk = memory_bytes(job) / MEGABYTE, [size / MEGABYTE for size in disk_bytes(job, settings)]
+    factor = job.plan.tile_count * job.plan.tile**2 / (job.wanted.width * job.wanted.height)
+    time_told = f"about {describe_seconds(seconds)}" if seconds >= 1 else "under 1 s"
     summary = (
-        f"{count:,} {'tile' if count == 1 else 'tiles'} of {tile} × {tile} pixels, {factor:.2f} pixels computed for each · "
-        f"{'about ' + describe_seconds(seconds) if seconds >= 1 else 'under 1 s'} on {chosen.name} "
-        f"({describe_precision(job.predictor.precision)}) · {_describe_megabytes(memory)} of memory for image data · "
-        f"{'up to ' if disk >= SMALLEST_MEGABYTES else ''}{_describe_megabytes(disk)} of disk ({_describe_megabytes(meanwhile)} while it is made)"
+        f"{job.plan.tile_count:,} {'tile' if job.plan.tile_count == 1 else 'tiles'} of {job.plan.tile} × {job.plan.tile} pixels, "
+        f"{factor:.2f} pixels computed for each · {time_told} on {chosen.name} ({describe_precision(job.predictor.precision)}) · "
+        f"{_describe_megabytes(memory)} of memory for image data · {_describe_disk(*disk)}"
     )
     yield info(summary)
     yield result(
         {
-            "TILES": count,
+            "TILES": job.plan.tile_count,
             "OVERLAP_FACTOR": round(factor, 3),
             "SECONDS": round(seconds, 1),
             "MEMORY_MB": round(memory, 3),
-            "OUTPUT_MB": round(disk, 3),
+            "OUTPUT_MB": round(disk[0], 3),
             "DEVICE_USED": chosen.name,
             "SUMMARY": summary,
         }
     )
+
+
+def _describe_disk(finished: float, meanwhile: float) -> str:
+    most = "up to " if finished >= SMALLEST_MEGABYTES else ""
+    return f"{most}{_describe_megabytes(finished)} of disk ({_describe_megabytes(meanwhile)} while it is made)"
 
 
 def _describe_megabytes(size: float) -> str:

@@ -88,8 +88,8 @@ def test_folder_in_place_of_the_class_raster_is_refused(refuse, folder):
     assert tree(folder) == ["classes.tif"]
 
 
-# Sizes in KiB that end a tool in the middle of its writing: a set of chips takes 110, a class raster 20. A model takes 55,000, which is
-# told before the training has cost hours.
+# Sizes in KiB that end a tool in the middle of its writing: a set of chips takes 110, a class raster 20. A model takes 55,000, which
+# is told before the training has cost hours.
 @pytest.mark.parametrize(
     ("tool", "size", "told"),
     [
