@@ -2,6 +2,7 @@
 """Small scenes and label layers, and how the tests run a tool."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QVariant
+from qgis.PyQt.QtCore import QCoreApplication, QVariant
 
 CRS = "EPSG:32617"
 LEFT, TOP, PIXEL, SIZE = 600_000, 4_000_000, 10, 96
 WATER, FOREST = 1, 4
 SMALL_CHIPS = {"TILE_SIZE_X": 32, "TILE_SIZE_Y": 32, "STRIDE_X": 32, "STRIDE_Y": 32}
 QUICK_TRAINING = {"BACKBONE": "resnet18", "WEIGHTS": "none", "MAX_EPOCHS": 1, "BATCH_SIZE": 4, "DEVICE": "cpu"}
+
+HANGS_AFTER = 900  # seconds; ends a test that hangs, while a busy machine may take its time
 
 
 class Log(QgsProcessingFeedback):
@@ -43,6 +46,17 @@ class Log(QgsProcessingFeedback):
 
     def setProgressText(self, text):  # noqa: N802
         self.steps.append(text)
+
+
+def wait_until(is_so):
+    """Lets QGIS work until something is so; returns the longest time that the main thread was blocked, in seconds."""
+    deadline, longest, last = time.monotonic() + HANGS_AFTER, 0.0, time.monotonic()
+    while not is_so():
+        assert time.monotonic() < deadline
+        QCoreApplication.processEvents()
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        time.sleep(0.01)
+    return longest
 
 
 def run(algorithm, feedback=None, **parameters):

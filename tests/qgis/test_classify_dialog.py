@@ -1,24 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The dialog of Classify pixels: Processing's own, with a line that tells what a run would take."""
 
-import time
-
 import pytest
 from deep_learning_toolbox.ui import tool_task
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QCoreApplication
-from qgis_helpers import SIZE, Log, run
-
-SECONDS = 900  # ends a test that hangs; a busy machine takes its time
-
-
-def wait_until(is_so):
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        QCoreApplication.processEvents()
-        time.sleep(0.01)
+from qgis_helpers import SIZE, Log, run, wait_until
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 """The set-up dialog: what it shows, that it runs the tools in the background, and that a failure leaves it usable."""
 
 import gc
-import time
 
 import pytest
 from deep_learning_toolbox.backend.runtime.interpreter import SETTING
@@ -11,22 +10,9 @@ from deep_learning_toolbox.backend.runtime.setup.marker import Marker
 from deep_learning_toolbox.ui import tool_task
 from deep_learning_toolbox.ui.setup_dialog import SetupDialog
 from qgis.core import QgsSettings
-from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QGuiApplication
 from qgis.PyQt.QtWidgets import QDialog, QMessageBox
-
-SECONDS = 900  # ends a test that hangs; a busy machine takes its time
-
-
-def wait_until(is_so):
-    """Lets QGIS work until something is so; returns the longest time that the main thread was blocked, in seconds."""
-    deadline, longest, last = time.monotonic() + SECONDS, 0.0, time.monotonic()
-    while not is_so():
-        assert time.monotonic() < deadline
-        QCoreApplication.processEvents()
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
-        time.sleep(0.01)
-    return longest
+from qgis_helpers import wait_until
 
 
 @pytest.fixture

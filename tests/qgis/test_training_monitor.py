@@ -3,7 +3,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,7 @@ from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication, QPointF, Qt
 from qgis.PyQt.QtGui import QMouseEvent, QPixmap
 from qgis.PyQt.QtWidgets import QMessageBox
-from qgis_helpers import QUICK_TRAINING, run
-
-SECONDS = 900  # ends a test that hangs; a busy machine takes its time
-
-
-def wait_until(is_so):
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        QCoreApplication.processEvents()
-        time.sleep(0.01)
+from qgis_helpers import QUICK_TRAINING, run, wait_until
 
 
 @pytest.fixture
