@@ -15,7 +15,7 @@ import torch
 
 from ..runtime.output_folder import partial_name
 from ..runtime.protocol import Event, progress
-from ..runtime.ranks import Ranks
+from ..runtime.ranks import MEETING_THREAD, Ranks
 from .job import COPY_SHARE, Job
 from .unfinished import name_work
 from .writer import RasterOutput
@@ -66,7 +66,7 @@ def meet(at: Callable[[], T]) -> Generator[Event, None, T]:
         except BaseException as failure:  # raised again below, in the caller's thread
             outcome.set_exception(failure)
 
-    threading.Thread(target=wait_there, name="ranks", daemon=True).start()
+    threading.Thread(target=wait_there, name=MEETING_THREAD, daemon=True).start()
     while not wait((outcome,), POLL_SECONDS).done:
         yield progress(COPY_SHARE, "Waiting for the other processes")
     return outcome.result()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
+MEETING_THREAD = "at a meeting of the ranks"  # name of a thread that waits for the others, so that the main one need not
 PATIENCE = timedelta(minutes=30)  # a rank may wait for another one that reads chips or writes a report
 
 
@@ -105,7 +107,9 @@ def join_ranks(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     if on_card:
         torch.cuda.set_device(torch.device(device))
     torch.distributed.init_process_group("nccl" if on_card else "gloo", timeout=patience)
-    yield Ranks(rank, size, device)
-    # Not when the job was stopped or failed: a thread may be at a meeting, and the group would wait for the others to come there.
-    # It ends with the process.
-    torch.distributed.destroy_process_group()
+    try:
+        yield Ranks(rank, size, device)
+    finally:
+        # A thread that a stopped job left waiting for the others would hold this up until they come; the group ends with the process.
+        if all(thread.name != MEETING_THREAD for thread in threading.enumerate()):
+            torch.distributed.destroy_process_group()

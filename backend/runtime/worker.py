@@ -33,6 +33,7 @@ from .failures import explain
 from .lock import share
 from .places import IN_USE
 from .protocol import CANCEL_FILE, OUTPUT_SETTINGS, Event, Request, cancelled, error, started, warning
+from .ranks import MEETING_THREAD
 from .stages import load_stage
 
 GRACE_SECONDS = 2.0
@@ -91,7 +92,12 @@ def main(argv: list[str]) -> int:
         threading.Thread(target=_watch_stdin, args=(_take_stdin(), stop), daemon=True).start()
     in_use = share(Path(sys.prefix) / IN_USE)  # until the process ends: keeps the environment from being removed meanwhile
     with in_use or contextlib.nullcontext():
-        return run_request(request_file, writer, stop)
+        code = run_request(request_file, writer, stop)
+        if any(thread.name == MEETING_THREAD for thread in threading.enumerate()):
+            # Python's usual end would tear it out of the libraries it waits in, which abort the process then.
+            sys.stderr.flush()
+            os._exit(code)
+        return code
 
 
 def run_request(request_file: Path, writer: EventWriter, stop: StopSignal) -> int:
