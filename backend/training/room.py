@@ -35,7 +35,7 @@ def check_room(folder: Path, network: nn.Module) -> Iterator[Event]:
     told = f"The disk of {folder} has {free / MEGABYTE:,.0f} MB free"
     if free < PACKAGE_SHARE * weights:
         raise ToolboxError(
-            f"{told}, but the model takes {PACKAGE_SHARE * weights / MEGABYTE:,.0f} MB; free some space or choose another OUTPUT."
+            f"{told}, but the model takes {PACKAGE_SHARE * weights / MEGABYTE:,.0f} MB; free space, or choose another OUTPUT."
         )
     if free < EVERYTHING_SHARE * weights:
         yield warning(

@@ -39,7 +39,7 @@ def fill_disk(monkeypatch, times):
 
 def test_a_disk_without_room_for_the_model_is_told_before_the_first_step(settings, monkeypatch):
     monkeypatch.setattr(room, "free_bytes", lambda _: 10**6)
-    with pytest.raises(ToolboxError, match=r"has 1 MB free, but the model takes \d+ MB; free some space or choose another OUTPUT"):
+    with pytest.raises(ToolboxError, match=r"has 1 MB free, but the model takes \d+ MB; free space, or choose another OUTPUT"):
         run(settings())
     assert not Path(settings().output).exists()
 
