@@ -110,7 +110,7 @@ class Bench:
         if kept.is_file():
             return json.loads(kept.read_text(encoding="utf-8"))
         changes = dict(changes)
-        settings = self._settings(fold, seed, epochs, {key: value for key, value in changes.items() if key != "average"})
+        settings = self._settings(fold, kept.stem, seed, epochs, {key: value for key, value in changes.items() if key != "average"})
         began = time.process_time()
         with contextlib.nullcontext() if changes.get("average", True) else _without_average():
             predict = self._train_plainly(settings, fold.crop) if name == "plain" else self._train(settings)
@@ -120,10 +120,10 @@ class Bench:
         shutil.rmtree(settings.output, ignore_errors=True)
         return found
 
-    def _settings(self, fold: Fold, seed: int, epochs: int, changes: dict[str, object]) -> TrainSettings:
+    def _settings(self, fold: Fold, run: str, seed: int, epochs: int, changes: dict[str, object]) -> TrainSettings:
         first, *more = map(str, fold.chips)
         plain = {"backbone": BACKBONE, "weights": "file", "weights_file": str(self._weights), "device": "cpu"}
-        output = self._output / "models" / fold.name
+        output = self._output / "models" / run
         values = {"folder": first, "more_folders": more, "output": str(output), "seed": seed, "max_epochs": epochs, **plain}
         values |= {"augmentation": fold.augmentation, "chip_size": fold.crop}
         return TrainSettings(**{**values, **changes})

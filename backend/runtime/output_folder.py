@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from ..errors import ToolboxError
 # What the QGIS side leaves beside a result.
 JOB_FILES = ("request.json", "labels.gpkg", "worker.log", "events.jsonl")
 SHOWN_FOREIGN = 3
+LEFT_SECONDS = 24 * 3600.0
 
 
 def partial_name(job_id: str) -> str:
@@ -55,6 +57,7 @@ class OutputFolder:
             ToolboxError: The place is no folder, holds files of another kind, or cannot be written.
         """
         self._refuse_foreign()
+        self._clear_leavings()
         self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             shutil.rmtree(self.partial, ignore_errors=True)  # of an earlier run of the same request
@@ -70,6 +73,14 @@ class OutputFolder:
         for folder in self._made:
             with contextlib.suppress(OSError):  # not empty: the result, or something of somebody else's
                 folder.rmdir()
+
+    def _clear_leavings(self) -> None:
+        """Removes the partial folders of jobs whose machine died: nothing was written there for longer than a job pauses."""
+        before = time.time() - LEFT_SECONDS
+        for folder in self.path.glob(f"{partial_name('*')}/"):
+            with contextlib.suppress(OSError):  # another job has just removed it
+                if all(entry.stat().st_mtime < before for entry in (folder, *folder.rglob("*"))):
+                    shutil.rmtree(folder)
 
     def _refuse_foreign(self) -> None:
         if self.path.exists() and not self.path.is_dir():

@@ -38,7 +38,7 @@ from .room import check_room, write_in_room
 from .runner import READ_SHARE, Runner
 from .settings import TrainSettings
 from .split import Split, hold_out_folders, split_blocks
-from .unfinished import UNFINISHED, Unfinished
+from .unfinished import UNFINISHED, Unfinished, refuse_disagreement
 
 
 def train(settings: TrainSettings, job_id: str) -> Iterator[Event]:
@@ -154,6 +154,7 @@ def _prepare(start: Start, store: ChipStore, ranks: Ranks, unfinished: Unfinishe
     """Finds the learning rate, or goes back to where an unfinished training was; returns a `Runner`."""
     settings = start.settings
     state = yield from unfinished.load(settings.resume)
+    refuse_disagreement(state, ranks)
     rate = settings.learning_rate or ENCODERS[settings.backbone].learning_rate
     plan = Plan(settings, start.pretrained, rate, ranks)
     if state is not None:

@@ -21,6 +21,7 @@ from ..errors import ToolboxError
 from ..runtime.failures import is_full_disk
 from ..runtime.output_folder import partial_name
 from ..runtime.protocol import CANCEL_FILE, Event, info, warning
+from ..runtime.ranks import Ranks
 from .dataset import ChipStore
 from .settings import TrainSettings, parameter_name
 
@@ -112,6 +113,20 @@ class Unfinished:
                 "goes on, but would start at an earlier epoch if it were interrupted. Free some space on that disk."
             )
         self._written = time.monotonic()
+
+
+def refuse_disagreement(state: dict[str, Any] | None, ranks: Ranks) -> None:
+    """Ends all processes where some go on from another state than others: their weights would never agree.
+
+    Raises:
+        ToolboxError: The ranks have found different states, or only some have found one.
+    """
+    found = ranks.gather(None if state is None else (state["first"] is None, state["trainer"]["epoch"]))
+    if len(set(found)) > 1:
+        raise ToolboxError(
+            f"Not all of the {ranks.size} processes see the same unfinished training in OUTPUT; put the folder on a disk that all "
+            "machines share, or switch RESUME off."
+        )
 
 
 def _describe(settings: TrainSettings, store: ChipStore) -> dict[str, str]:

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,19 @@ def test_leavings_of_an_earlier_run_of_the_same_request_are_cleared(tmp_path):
     (tmp_path / "out" / ".partial-job" / "data").mkdir(parents=True)
     publish(tmp_path / "out", "new")
     assert content(tmp_path / "out") == {"data/a": "new", "index.json": "new"}
+
+
+def test_leavings_of_jobs_that_died_long_ago_are_cleared_and_those_of_jobs_at_work_stay(tmp_path):
+    for name, hours in {"died": 48, "at-work": 48, "begun": 0}.items():
+        left = tmp_path / "out" / f".partial-{name}" / "checkpoints"
+        left.mkdir(parents=True)
+        (left / "last").write_text(name)
+        then = time.time() - hours * 3600
+        for entry in (left / "last", left, left.parent):
+            os.utime(entry, (then, then))
+    os.utime(tmp_path / "out" / ".partial-at-work" / "checkpoints" / "last")
+    publish(tmp_path / "out", "new")
+    assert sorted(entry.name for entry in (tmp_path / "out").glob(".partial-*")) == [".partial-at-work", ".partial-begun"]
 
 
 @pytest.mark.parametrize("failing", ["data", "index.json"])

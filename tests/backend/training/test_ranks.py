@@ -113,6 +113,22 @@ def test_devices_are_dealt_out_by_rank(monkeypatch):
     assert companions.own_device("auto") == "auto"
 
 
+def test_processes_that_see_different_unfinished_trainings_are_told_to_share_the_folder():
+    class Group:
+        size = 2
+
+        def gather(self, value):
+            return [value, (True, 3)]
+
+    def state(first, epoch):
+        return {"first": first, "trainer": {"epoch": epoch}}
+
+    unfinished.refuse_disagreement(state(None, 3), Group())
+    for other in (None, state(None, 2), state({}, 3)):
+        with pytest.raises(ToolboxError, match=r"Not all of the 2 processes see the same unfinished training.*machines share"):
+            unfinished.refuse_disagreement(other, Group())
+
+
 class Pair:
     """A group whose other rank has given gradients, or none."""
 
