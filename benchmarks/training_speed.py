@@ -42,7 +42,7 @@ from deep_learning_toolbox.backend.training.split import split_blocks
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
-TILE, BANDS, BATCH, ROUNDS, STEPS = 256, 6, 8, 3, 4
+TILE, BANDS, BATCH, ROUNDS, STEPS = 256, 6, 8, 5, 4
 FEW, MANY = 100, 800  # chips
 KEPT_BYTES = 32 * 2**20  # so that either has to be read again
 
