@@ -18,7 +18,7 @@ from ..errors import ToolboxError
 # What the QGIS side leaves beside a result.
 JOB_FILES = ("request.json", "labels.gpkg", "worker.log", "events.jsonl")
 SHOWN_FOREIGN = 3
-LEFT_SECONDS = 24 * 3600.0
+LEFT_SECONDS = 7 * 24 * 3600.0  # a second training, which writes its state elsewhere, may take days
 
 
 def partial_name(job_id: str) -> str:

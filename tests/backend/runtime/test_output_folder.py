@@ -35,7 +35,7 @@ def test_leavings_of_an_earlier_run_of_the_same_request_are_cleared(tmp_path):
 
 
 def test_leavings_of_jobs_that_died_long_ago_are_cleared_and_those_of_jobs_at_work_stay(tmp_path):
-    for name, hours in {"died": 48, "at-work": 48, "begun": 0}.items():
+    for name, hours in {"died": 8 * 24, "at-work": 8 * 24, "second-training": 3 * 24}.items():
         left = tmp_path / "out" / f".partial-{name}" / "checkpoints"
         left.mkdir(parents=True)
         (left / "last").write_text(name)
@@ -44,7 +44,7 @@ def test_leavings_of_jobs_that_died_long_ago_are_cleared_and_those_of_jobs_at_wo
             os.utime(entry, (then, then))
     os.utime(tmp_path / "out" / ".partial-at-work" / "checkpoints" / "last")
     publish(tmp_path / "out", "new")
-    assert sorted(entry.name for entry in (tmp_path / "out").glob(".partial-*")) == [".partial-at-work", ".partial-begun"]
+    assert sorted(entry.name for entry in (tmp_path / "out").glob(".partial-*")) == [".partial-at-work", ".partial-second-training"]
 
 
 @pytest.mark.parametrize("failing", ["data", "index.json"])
