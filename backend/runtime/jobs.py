@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 from .lock import is_held
@@ -26,9 +26,9 @@ def new_job_folder(stage: str) -> Path:
     Only the newest 50 are kept, and those that still run.
     """
     jobs = jobs_folder()
-    folder = jobs / f"{time.strftime('%Y%m%d-%H%M%S')}-{stage}-{uuid.uuid4().hex[:8]}"
+    folder = jobs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{stage}-{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
-    # The names start with the time, so their order is the age.
+    # The names start with the time, down to the microsecond, so their order is the age.
     for old in sorted(path for path in jobs.iterdir() if path.is_dir())[:-KEPT_JOBS]:
         if not is_running(old):
             shutil.rmtree(old, ignore_errors=True)  # a file of it may be open elsewhere; the next job tries again

@@ -13,7 +13,7 @@ def test_a_job_folder_tells_time_stage_and_id(home):
     folder = new_job_folder("train")
     assert folder.is_dir()
     assert folder.parent == home / "jobs"
-    assert re.fullmatch(r"\d{8}-\d{6}-train-[0-9a-f]{8}", folder.name)
+    assert re.fullmatch(r"\d{8}-\d{6}-\d{6}-train-[0-9a-f]{8}", folder.name)
     assert new_job_folder("train") != folder
 
 
@@ -47,3 +47,8 @@ def test_jobs_of_a_stage_are_listed_newest_first(home):
     for name in ("20200101-000000-train-a", "20200102-000000-export-b", "20200103-000000-train-c"):
         (home / "jobs" / name).mkdir(parents=True)
     assert [folder.name for folder in list_jobs("train")] == ["20200103-000000-train-c", "20200101-000000-train-a"]
+
+
+def test_jobs_that_begin_within_one_second_are_listed_newest_first(home):
+    begun = [new_job_folder("train") for _ in range(5)]
+    assert list_jobs("train") == begun[::-1]
