@@ -84,7 +84,7 @@ def add_schedule(tool: ToolboxAlgorithm) -> None:
     )
     tool.add(
         tool.integer("BATCH_SIZE", tr("Batch size"), 0, 0, 1024),
-        tr("Chips per step; 0 = what fits into the memory."),
+        tr("Chips per step; 0 = 16 on a CUDA card and 8 elsewhere, or what its free memory holds."),
         advanced=True,
     )
     tool.add(

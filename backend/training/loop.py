@@ -24,11 +24,13 @@ from torch import Tensor, nn
 from ..errors import ToolboxError
 from ..models.catalogue import ARCHITECTURES
 from ..models.registry import SizedNetwork
+from ..runtime.failures import is_out_of_memory
 from ..runtime.protocol import Event, info, metric, progress, warning
 from ..runtime.ranks import Ranks
 from .average import WeightAverage
 from .batches import Batch, BatchMaker
 from .dataset import ChipStore
+from .fit_batch import SMALLEST_BATCH, usual_batch
 from .losses import class_weights, segmentation_loss
 from .optimiser import build_optimiser, build_schedule, freeze_encoder, keep_frozen
 from .outcome import Outcome
@@ -37,8 +39,6 @@ from .settings import TrainSettings
 from .validation import validate
 
 SMALLEST_EPOCH = 16  # steps
-DEFAULT_BATCH = {"cpu": 8, "cuda": 16, "mps": 8}
-SMALLEST_BATCH = 2  # batch normalisation over one sample fails in pooled branches
 CLIP_NORM = 1.0
 PATIENCE = 0.3  # of the epochs
 SMALLEST_PATIENCE = 6
@@ -85,7 +85,7 @@ class Trainer:
             freeze_encoder(self.network)
         self.average = WeightAverage(self.network)
         self.arithmetic = Arithmetic(choose_precision(self.settings.precision, self.device), self.device)
-        batch_size = self.settings.batch_size or DEFAULT_BATCH.get(self.device.type, 8)
+        batch_size = self.settings.batch_size or usual_batch(self.device)
         self.outcome = Outcome(
             learning_rate=plan.learning_rate, batch_size=self._share(batch_size), processes=plan.ranks.size,
             precision=self.arithmetic.precision,
@@ -185,12 +185,12 @@ class Trainer:
             )
         return float(np.mean(losses)) if losses else math.nan
 
-    def _try_step(self, batch: Batch) -> tuple[RuntimeError | None, float | None]:
+    def _try_step(self, batch: Batch) -> tuple[Exception | None, float | None]:
         """The failure for want of memory, if any, and the loss, None when the crops showed no label."""
         try:
             return None, self._step(batch)
-        except RuntimeError as failure:
-            if not _is_out_of_memory(failure):
+        except (RuntimeError, MemoryError) as failure:
+            if not is_out_of_memory(failure):
                 raise
             return failure, None
 
@@ -229,7 +229,7 @@ class Trainer:
         self._schedule.step()
         self.average.update(self.network)
 
-    def _shrink_batch(self, failure: RuntimeError | None) -> Event:
+    def _shrink_batch(self, failure: Exception | None) -> Event:
         """Halves the batch after a failed step; raises ToolboxError when it cannot be halved."""
         self._optimiser.zero_grad(set_to_none=True)
         if self.outcome.batch_size < 2 * SMALLEST_BATCH:
@@ -314,8 +314,3 @@ def average_gradients(parameters: list[nn.Parameter], ranks: Ranks) -> bool:
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
     """The network's tensors as they are now, on the CPU."""
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-
-
-def _is_out_of_memory(failure: RuntimeError) -> bool:
-    """True for a GPU's out-of-memory error and for the allocator's on the CPU, which is a plain RuntimeError."""
-    return isinstance(failure, torch.OutOfMemoryError) or "can't allocate memory" in str(failure)

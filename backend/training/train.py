@@ -30,6 +30,7 @@ from ..runtime.ranks import Ranks, join_ranks
 from .announce import UNITS, describe_folders, describe_split, list_names, warn_of_damage, warn_of_unlisted_values
 from .dataset import ChipStore
 from .first_weights import Start, start_network
+from .fit_batch import fit_batch
 from .loop import Plan
 from .output import CHECKPOINTS, REPORT, model_path, open_output
 from .rate_finder import find_rate
@@ -151,7 +152,7 @@ def _split(settings: TrainSettings, store: ChipStore) -> Split:
 
 
 def _prepare(start: Start, store: ChipStore, ranks: Ranks, unfinished: Unfinished) -> Iterator[Event]:
-    """Finds the learning rate, or goes back to where an unfinished training was; returns a `Runner`."""
+    """Finds batch and learning rate, or goes back to where an unfinished training was; returns a `Runner`."""
     settings = start.settings
     state = yield from unfinished.load(settings.resume)
     refuse_disagreement(state, ranks)
@@ -159,8 +160,12 @@ def _prepare(start: Start, store: ChipStore, ranks: Ranks, unfinished: Unfinishe
     plan = Plan(settings, start.pretrained, rate, ranks)
     if state is not None:
         plan = replace(plan, learning_rate=state["learning_rate"])
-    elif not settings.learning_rate:
-        plan = replace(plan, learning_rate=(yield from find_rate(start.network, store, plan)))
+    else:
+        if not settings.batch_size:
+            fitting = yield from fit_batch(start.network, store, settings, ranks)
+            plan = replace(plan, settings=replace(settings, batch_size=fitting))
+        if not settings.learning_rate:
+            plan = replace(plan, learning_rate=(yield from find_rate(start.network, store, plan)))
     runner = Runner(start.network, store, plan, unfinished)
     if state is not None:
         runner.resume(state)

@@ -35,6 +35,7 @@ def caused(failure, cause):
         (MemoryError(), "The memory ran out (MemoryError: ). Choose a smaller tile", False),
         (OutOfMemoryError("CUDA"), "The memory ran out (OutOfMemoryError: CUDA)", False),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "The memory ran out", False),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."), "The memory ran out", False),
         (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: free space on the disk of “map.tif”", False),
         (caused(RuntimeError("save failed"), OSError(errno.ENOSPC, "x")), "The disk is full", False),
         (RasterioIOError("write failed: No space left on device"), "The disk is full", False),

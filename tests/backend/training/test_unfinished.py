@@ -17,7 +17,7 @@ from deep_learning_toolbox.backend.errors import ToolboxError
 from deep_learning_toolbox.backend.models.package import load_model
 from deep_learning_toolbox.backend.runtime import launch
 from deep_learning_toolbox.backend.runtime.protocol import Request
-from deep_learning_toolbox.backend.training import loop, unfinished
+from deep_learning_toolbox.backend.training import fit_batch, loop, unfinished
 from deep_learning_toolbox.backend.training.train import train
 from deep_learning_toolbox.backend.training.unfinished import UNFINISHED
 
@@ -83,9 +83,9 @@ def test_what_a_crash_leaves_half_written_is_no_hindrance_and_is_tidied_up(setti
 def test_a_training_goes_on_on_a_device_with_another_usual_batch(settings, monkeypatch):
     monkeypatch.setattr(loop, "SMALLEST_EPOCH", 1)
     options = {"max_epochs": 4, "batch_size": 0, "refit": "never"}
-    monkeypatch.setitem(loop.DEFAULT_BATCH, "cpu", 16)
+    monkeypatch.setitem(fit_batch.USUAL_BATCH, "cpu", 16)
     interrupt(settings(**options), monkeypatch, 2)
-    monkeypatch.setitem(loop.DEFAULT_BATCH, "cpu", 2)  # as if a card with memory had gone
+    monkeypatch.setitem(fit_batch.USUAL_BATCH, "cpu", 2)  # as if a card with memory had gone
     events, outputs = run(settings(resume=True, **options))
     assert outputs["EPOCHS"] == 4
     assert "Epoch 4 of 4, step 2 of 2" in texts(events, "progress")  # of 25 chips; the rest of what the schedule was made for
