@@ -82,7 +82,8 @@ class ClassifyDialog(AlgorithmDialog):
             self._tell(_translate("Cancelled."))
             return
         try:
-            parameters = self.createProcessingParameters()
+            # The dialog's own method of this name keeps such faults to itself in newer QGIS and answers None.
+            parameters = self.mainWidget().createProcessingParameters()
         except AlgorithmDialogBase.InvalidParameterValue as fault:
             self._tell(_translate("First choose: {}.").format(fault.parameter.description()))
             return

@@ -71,8 +71,9 @@ def plugin(qgis_app, qgis_processing):
     gc.disable()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def provider(plugin):
+    """The one that is registered now; tests of loading and unloading replace it."""
     return plugin.provider
 
 
